@@ -190,7 +190,7 @@ describe('files', () => {
 describe('tests', () => {
   /** Folders of test/ that have no counterpart in src, such as tests with several processes or a browser. */
   const apart = /^(races|crash|browser|scenario|support)\//;
-  /** Tests of all of src, or of every noun by its resource, its permissions or the schema. */
+  /** Tests that belong to no single file of src: they test the whole of src, or the same rule for every noun. */
   const ofAll = [
     'architecture',
     'lint-rules',

@@ -64,8 +64,8 @@ export const columns = ['administrator', 'leadership', 'classTeacher', 'subjectT
 export type Column = (typeof columns)[number];
 
 /**
- * The rows to which one column of the permissions table applies, for one actor. An action is allowed only if a single
- * column allows it.
+ * What one column of the permissions table covers for one actor: schools, classes, chats. An actor may have several
+ * columns. An action is allowed if at least one of them allows it; the parts of two columns are never combined.
  */
 export interface RoleScope {
   userId: string | null;
@@ -73,13 +73,15 @@ export interface RoleScope {
   clientId: string | null;
   schools: readonly string[];
   classes: readonly string[];
-  /** The classes whose class teacher the actor is. */
+  /** The ids of the classes in which the actor is the class teacher. */
   leads: readonly string[];
   /** The pairs of class and subject that a subject teacher teaches. */
   taught: readonly { classId: string; subjectId: string }[];
   chats: ReadonlyMap<string, ChatRole>;
   scopes: readonly ServiceScope[];
-  /** Called by the scopes that depend on the person. Set only for an actor that stands for several people. */
+  /**
+   * Set only for an actor that stands for several people. A scope whose result differs between these people calls it.
+   */
   onPersonalAccess?: () => void;
 }
 

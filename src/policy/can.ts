@@ -10,12 +10,12 @@ type AnyScope = Scope<Facts[Noun]>;
 const nothing = (noun: Noun): Filter => (noun === 'event' ? { schoolId: { in: [] } } : { id: { in: [] } });
 
 /**
- * Returns a filter that matches every row. Its negation matches no row; the negation of an empty filter would match
- * every row.
+ * Returns a filter that matches every row, and whose negation matches no row. An empty filter would not do: its negation
+ * matches every row too.
  */
 const everything = (noun: Noun): Filter => ({ NOT: nothing(noun) });
 
-/** Returns whether `test` holds for one of the scopes that the row grants to one of the actor's roles. */
+/** Returns whether `test` holds for a scope that this row of the permissions table grants to a role of the actor. */
 function someScope(actor: Actor, row: PermissionRow, test: (scope: AnyScope, role: RoleScope) => boolean): boolean {
   const roles = scopesByRole(actor);
   for (const column of columns) {
@@ -49,7 +49,7 @@ export function where(actor: Actor, action: Action): Filter {
   return alternatives.length === 1 ? alternatives[0]! : { OR: alternatives };
 }
 
-/** Returns whether the actor could perform the action on any row: a quick check before anything is read. */
+/** Returns false if there can be no object on which the actor may perform the action. A quick check before anything is read. */
 export function everCan(actor: Actor, action: Action): boolean {
   if (actor.kind === 'operator') return true;
   return someScope(actor, permissions[action], () => true);
@@ -94,8 +94,8 @@ function computeScopes(actor: Actor): RoleScopes {
   const studentSchools = schools('STUDENT');
   const enrolled = actor.enrolment !== null && studentSchools.includes(actor.enrolment.schoolId);
   add('student', { schools: studentSchools, classes: enrolled && actor.enrolment ? [actor.enrolment.classId] : [] });
-  // A person without a role gets the column `student` without a school. This column allows the person's own rows, such
-  // as sessions.
+  // A person without a role gets the column `student`, but no school. So the person may still read what is their own,
+  // such as their sessions.
   if (Object.keys(computed).length === 0) computed.student = roleScope(actor, {});
   return computed;
 }

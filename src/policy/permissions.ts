@@ -31,7 +31,7 @@ export const scopes = {
 
 export type Noun = keyof typeof scopes;
 
-/** The facts by which the policy decides, for each noun. */
+/** For each noun, the data about an object that the scopes of the noun need to decide. */
 export type Facts = { [N in Noun]: FactsOf<(typeof scopes)[N]> };
 
 type ScopeOf<N extends Noun> = Extract<keyof (typeof scopes)[N], string>;
@@ -50,10 +50,10 @@ type Cell<N extends Noun> =
   | `${ScopeOf<N>}/${ScopeOf<N>}/${ScopeOf<N>}/${ScopeOf<N>}`;
 
 export interface PermissionRow<N extends Noun = Noun> {
-  /** The noun whose facts decide the action. */
+  /** The noun of the object that the action is checked on. */
   on: N;
   clause: string;
-  /** What the action does, for the schema. */
+  /** The description of the action in the GraphQL schema. */
   description: string;
   cells: Record<Column, readonly string[]>;
 }
@@ -149,7 +149,7 @@ export const permissions = {
 
 export type Action = keyof typeof permissions;
 
-/** The noun whose facts decide the action. */
+/** The noun of the object that an action is checked on. */
 export type NounOf<A extends Action> = (typeof permissions)[A]['on'];
 
 /**

@@ -36,7 +36,10 @@ export function recipientFilter(schoolId: string, topics: readonly string[]): (a
   };
 }
 
-/** The people who receive an event in person or as members of a chat, if they have a role in the event's school. */
+/**
+ * The people and chats that the topics of an event name. These people and the members of these chats receive the event if
+ * they have a role in its school.
+ */
 export interface DirectRecipients {
   userIds: readonly string[];
   chatIds: readonly string[];

@@ -17,7 +17,10 @@ export interface Scope<Facts> {
   description: string;
   holds(role: RoleScope, facts: Facts): boolean;
   where(role: RoleScope): Filter;
-  /** Wider scopes of the same noun. `can` and `where` skip this scope in a cell that also names one of them. */
+  /**
+   * Scopes of the same noun that cover at least the rows of this scope. If a cell of the permissions table names one of
+   * them too, `can` and `where` skip this scope.
+   */
   impliedBy?: readonly string[];
 }
 
@@ -30,7 +33,7 @@ export const defineScopes =
 /** The type of the facts that the scopes of a noun need. */
 export type FactsOf<Scopes> = Scopes extends Readonly<Record<string, Scope<infer Facts>>> ? Facts : never;
 
-/** Marks a scope that depends on the person. Such a scope calls `onPersonalAccess` at each use. */
+/** Marks a scope that reads who the person is, not only their roles. Such a scope calls `onPersonalAccess` at each use. */
 export const ofPerson = <Facts>(scope: Scope<Facts>): Scope<Facts> => ({
   ...scope,
   holds(role, facts) {

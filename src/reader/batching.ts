@@ -17,7 +17,10 @@ function schedule(queue: (() => void)[], step: () => void): void {
   });
 }
 
-/** Runs the step at the end of this turn, after all batches, so that the statements of the batches leave in one write. */
+/**
+ * Runs the step at the end of this turn, after all batches. A connection passes a step that sends its collected statements,
+ * so that it sends the statements of all batches in one write.
+ */
 export const flushAtEndOfTick = (step: () => void): void => schedule(flushes, step);
 
 /**

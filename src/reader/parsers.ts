@@ -1,7 +1,7 @@
 import pg from 'pg';
 import type { Parse } from './row-view.ts';
 
-/** Parsers of the texts of columns, by type. The values are those that Prisma returns. */
+/** Parses the text of a column by its PostgreSQL type, to the value that Prisma would return. */
 
 const { builtins } = pg.types;
 

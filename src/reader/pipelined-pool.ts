@@ -101,7 +101,10 @@ export class PipelinedPool implements Reads {
     await Promise.all(this.#connections.map(async (connection) => connection?.client.end()));
   }
 
-  /** Returns an idle connection, or the one with the fewest statements; undefined if no connection may be opened. */
+  /**
+   * Returns an idle connection or a new one. If none is idle and none may be opened, returns the connection with the fewest
+   * statements in flight, or undefined if there is no connection.
+   */
   #chooseConnection(): PipelinedConnection | undefined {
     let best: PipelinedConnection | undefined;
     for (let index = 0; index < this.#connections.length; index += 1) {
@@ -139,13 +142,14 @@ export class PipelinedPool implements Reads {
     const index = this.#connections.indexOf(connection);
     if (index < 0) return;
     this.#connections[index] = undefined;
-    // A working connection ends only after the answers to its statements in flight.
+    // `end` lets a connection that works receive the answers to its statements in flight first.
     connection.client.end().catch(() => undefined);
     if (!this.#isEnded && error !== undefined) this.#options.onLost(error);
   }
 
   #queryFallback<R extends pg.QueryResultRow>(query: pg.QueryConfig | pg.Query): Promise<pg.QueryResult<R>> {
-    // A statement that waited for a refused connection was never sent, so the pool may execute it.
+    // The statement may have waited for a connection that the server then refused. It was never sent in that case, so
+    // the fallback pool may execute it.
     if ('submit' in query) Object.assign(query, { callback: undefined });
     return new Promise((resolve, reject) => {
       this.#options.fallback.query<R>(query as pg.QueryConfig, (error: Error | null, result) => (error ? reject(error) : resolve(result)));

@@ -14,7 +14,7 @@ interface Message {
 export class DataRow implements Message {
   readonly name = 'dataRow';
   buffer = wireBuffer(Buffer.alloc(0));
-  /** Offset of the first column. A column is its length in four bytes, negative for null, and its text. */
+  /** Offset of the first column. A column consists of four bytes with its length, negative for null, and of its text. */
   at = 0;
 
   /** The columns as texts, like the field of the same name in node-postgres's DataRow message. */

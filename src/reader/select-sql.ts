@@ -73,14 +73,14 @@ export class SelectSql {
     return Object.values(this.#selection.orderBy?.[0] ?? {}).some((value) => typeof value === 'object');
   }
 
-  /** Selects all rows that match, or with a single parent the rows of this parent. */
+  /** Selects all rows that match. If the statement has a parent, selects only the rows of this parent. */
   get rows(): string {
     return this.#select(this.#expressions, this.#isChild(this.#parentParameter));
   }
 
   /**
-   * Selects the rows of each parent separately. If the order has only columns of the rows themselves, an index finds
-   * just the rows of the page.
+   * Selects the rows of each parent separately. This is fast if the order uses no column of a joined table: PostgreSQL
+   * then reads just the rows of the pages, by an index.
    */
   get lateral(): string {
     const rows = this.#select(numbered(this.#expressions), this.#isChild('"parent"."id"'));

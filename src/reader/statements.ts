@@ -105,7 +105,7 @@ export class PreparingClient extends Client {
     const parse = connection.parse.bind(connection);
     let handledEvictions = 0;
     // Closes evicted statements only when it prepares a new statement, so that executing a prepared statement needs no
-    // check. Both messages leave in one write.
+    // check. The messages that close and the message that prepares are sent in one write.
     connection.parse = (statement) => {
       if (statement.name !== undefined && handledEvictions !== statements.evictions) {
         handledEvictions = statements.evictions;

@@ -20,7 +20,7 @@ export const hasControl = (value: string): boolean => /(?!\s)\p{Cc}/u.test(value
 
 const maxKeyLength = 100;
 
-/** Whether an id or order number can be stored. src/domain/external-ids.ts has the same limit. */
+/** Whether an id, or the number of an admission decree, can be stored. src/domain/external-ids.ts has the same limit. */
 export const isKey = (value: string): boolean =>
   value.length <= maxKeyLength * 2 && [...value].length <= maxKeyLength && !/[\p{Cc}\p{Bidi_Control}]/u.test(value);
 

@@ -37,7 +37,8 @@ export async function* readRows(file: SourceFile, notices: NoticeLog, isStrict: 
 
 async function* parseRows(file: SourceFile, text: Readable, delimiter: string): AsyncGenerator<CsvRow> {
   /**
-   * The last line of the newest parsed row: a parser error is on the line after it. The loop below may be behind the parser.
+   * The last line of the newest row that the parser has finished. A parser error is in the row that starts on the next line.
+   * The loop below cannot tell this line, because it receives rows later than the parser finishes them.
    */
   let parsedLine = 0;
   const parser = text.pipe(
@@ -77,8 +78,8 @@ const isBlank = ({ line, cells }: CsvRow): boolean =>
   cells.every((cell) => cell.trim() === '') || (line === 1 && cells.length <= 2 && /^sep=$/i.test(cells[0]!));
 
 /**
- * The first bytes, in hexadecimal, of files that people take for CSV: a workbook of old Excel, and a ZIP archive, which a
- * workbook of new Excel is too.
+ * The first bytes, in hexadecimal, of Excel workbooks, which people upload instead of CSV files: of the old format `.xls`,
+ * and of a ZIP archive, since the new format `.xlsx` is one.
  */
 const workbookStarts = ['d0cf11e0', '504b0304'];
 

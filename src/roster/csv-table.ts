@@ -26,7 +26,10 @@ export interface TableRow<Column extends string = string> {
 /** Reads one table. Its rows can be iterated once. */
 export class CsvTable<Column extends string = string> {
   readonly file: string;
-  /** The number of rows that were left out because their cells do not match the columns. Final after the iteration. */
+  /**
+   * The number of rows that were left out, because they have too few or too many cells, or a control character. Grows until
+   * all rows have been read.
+   */
   lostRows = 0;
   readonly #headings: Headings;
   readonly #told = new Set<string>();

@@ -2,10 +2,12 @@ import { CsvTable, type TableSpec } from './csv-table.ts';
 import { type NoticeLog, unreadable } from './notices.ts';
 import type { SourceFile } from './source-file.ts';
 
-/** bulk: the file states everything. delta: the file states changes. absent: there is no such file. */
+/**
+ * bulk: the file lists everything. delta: the file lists only changes. absent: there is no such file, or the manifest says so.
+ */
 export type FileMode = 'bulk' | 'delta' | 'absent';
 
-/** The files of an archive or a folder, by name in any case, each with its mode. */
+/** The files of an archive or a folder, each with its mode. Names are compared without regard to upper and lower case. */
 export class FileSet {
   readonly #files: ReadonlyMap<string, SourceFile>;
   readonly #modes = new Map<string, FileMode>();

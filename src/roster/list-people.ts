@@ -5,12 +5,13 @@ import type { RosterBuilder } from './roster-builder.ts';
 
 interface ListedPerson {
   readonly person: RosterPerson;
-  /** The class of a pupil. */
+  /** The class, if the person is a pupil of one. */
   readonly className: ClassName | undefined;
 }
 
 /**
- * The limit of earlier namesakes with whom a person is compared. Without it, a file with a single name would take minutes.
+ * A person is compared with at most this many earlier people of the same name. Without this limit, a file in which everyone
+ * has the same name would take minutes.
  */
 const maxNamesakes = 100;
 

@@ -134,7 +134,8 @@ class ListReader {
   }
 
   /**
-   * Returns an id or order number, which may be empty. For a text that cannot be stored it adds an error and returns null.
+   * Returns an id, or the number of an admission decree; both may be empty. For a text that cannot be stored it adds an error
+   * and returns null.
    */
   #key(get: (column: ListColumn) => string, column: ListColumn, at: RosterPlace): string | null {
     if (isKey(get(column))) return get(column);

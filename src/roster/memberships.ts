@@ -120,8 +120,8 @@ export class MembershipAssembler {
   }
 
   /**
-   * Corrects the roles of people. If memberships show a role that the file does not state for a person, the memberships
-   * decide whether the person is STUDENT or TEACHER.
+   * Corrects the roles of people who have a membership in a role that the file does not state for them. Such a person is
+   * STUDENT or TEACHER only if a membership says so, and keeps the other roles that the file states.
    */
   #settleRoles(): void {
     const { notices } = this.#builder;

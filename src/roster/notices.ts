@@ -10,7 +10,7 @@ export interface NoticePlace {
 type ErrorValues<Code extends ErrorCode> = Parameters<(typeof errorTexts)[Code]>;
 type WarningValues<Code extends WarningCode> = Parameters<(typeof warningTexts)[Code]>;
 
-/** The exception that ends the reading of a roster of which no part can be used. */
+/** Thrown if no part of a roster can be used, for example because the archive is damaged. Ends the reading. */
 export class UnreadableRoster extends Error {
   readonly notice: RosterNotice;
 

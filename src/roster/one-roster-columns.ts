@@ -44,6 +44,7 @@ export const manifestFiles = [
 ] as const;
 
 /**
- * A column of `enrollments` that Sfera adds to the standard. Its name has the form that the standard requires of extensions.
+ * A column of `enrollments` that Sfera adds to the standard: the number of the decree that admitted the pupil. Its name has
+ * the form that the standard requires of extensions.
  */
 export const orderNumberColumn = 'metadata.sfera.orderNumber';

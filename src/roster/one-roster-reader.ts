@@ -228,8 +228,9 @@ class OneRosterReader {
   }
 
   /**
-   * Calls `read` for each row. `isListed` says whether, by its status, the record still exists. For an unknown status it is
-   * null, and an error is added. Warns if a complete file contains statuses.
+   * Calls `read` for each row. `isListed` is true if the status is empty or active, and false if the status says that the
+   * record no longer exists. For an unknown status it adds an error, and `isListed` is null. Warns if a complete file contains
+   * statuses.
    */
   async #forEachRow<Column extends string>(
     table: CsvTable<Column | 'status'>,

@@ -56,7 +56,7 @@ export class OneRosterTables {
     this.#lessons = this.#makeLessons();
   }
 
-  /** Returns the rows of each file. A file that is missing here is absent in the manifest. */
+  /** Returns the rows of each file. The manifest declares a file as absent if the result has no entry for it. */
   toRows(): Partial<Record<OneRosterFile, TableRecord[]>> {
     const demographics = this.#demographics();
     return {

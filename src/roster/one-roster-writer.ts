@@ -42,7 +42,7 @@ function manifestOf(tables: Partial<Record<string, readonly TableRecord[]>>): st
   ];
 }
 
-/** Returns the headings and rows of a file. Adds the column of order numbers only if a row has an order number. */
+/** Returns the headings and rows of a file. Adds `orderNumberColumn` only if a row has the number of an admission decree. */
 function rowsOf(file: OneRosterFile, rows: readonly TableRecord[]): string[][] {
   const hasOrders = file === 'enrollments' && rows.some((row) => (row[orderNumberColumn] ?? '') !== '');
   const columns: readonly string[] = hasOrders ? [...oneRosterColumns[file], orderNumberColumn] : oneRosterColumns[file];

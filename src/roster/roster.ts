@@ -73,13 +73,16 @@ export interface RosterSubject {
 
 /** A pupil in a class. A person has at most one active enrolment in a roster. */
 export interface RosterEnrolment {
-  /** The key of a person. If the roster covers only changes, the person may be missing from `people`: see `idOfKey`. */
+  /**
+   * The key of a person. In a roster of changes, the person may be missing from `people`; `idOfKey` then gives the external
+   * id of the person.
+   */
   readonly person: string;
-  /** The key of a class. If the roster covers only changes, the class may be missing from `classes`. */
+  /** The key of a class. In a roster of changes, the class may be missing from `classes`. */
   readonly class: string;
   /** `YYYY-MM-DD`. */
   readonly startedOn?: string;
-  /** The number of the order by which the school admitted the pupil. */
+  /** The number of the decree of the school's head («приказ») that admitted the pupil. */
   readonly orderNumber?: string;
   /** False: the file says that the enrolment has ended. */
   readonly isActive: boolean;
@@ -100,8 +103,9 @@ export interface RosterAssignment {
 }
 
 /**
- * The parts that the file states completely: what is missing from such a part has ended. All parts are false for a roster of
- * changes and for an unreadable file. A part is also false if a row that may belong to it was left out.
+ * Whether the file lists a part of the school completely. An object that is missing from a complete part has ended. All parts
+ * are false for a roster of changes and for an unreadable file. A part is also false if a row that may belong to it was left
+ * out.
  */
 export interface RosterCoverage {
   readonly students: boolean;

@@ -6,7 +6,7 @@ import { parseRole } from './people.ts';
 
 /** Finds out which sections are classes of the school, and which are subjects that a class learns. */
 
-/** What a section is. */
+/** The meaning of a section of the file: a class, a subject that a class learns, or a section that cannot be used. */
 export type SectionMeaning =
   | { readonly kind: 'class'; readonly classKey: string }
   /** `isClassDerived`: no section is the class itself, so the pupils of the subject count as pupils of the class. */
@@ -73,8 +73,8 @@ export class SectionInterpreter {
   }
 
   /**
-   * Finds the class by the code of the section. Otherwise finds it by the class name at the start of the title. Adds a class
-   * that only titles of active sections name.
+   * Returns the key of the class that the code of the section names. If there is none, returns the class that the start of
+   * the title names. If the roster lacks that class and the section is active, adds the class.
    */
   #classByName(section: SectionRecord): string | undefined {
     const code = parseClassName(section.code);

@@ -15,7 +15,7 @@ export interface SourceFiles {
   /** The name of the archive, folder or file. */
   readonly name: string;
   readonly files: readonly SourceFile[];
-  /** Whether the input is one CSV file, outside an archive and a folder. */
+  /** Whether the input is one CSV file, and not an archive or a folder. */
   readonly isSingleFile: boolean;
 }
 

@@ -115,8 +115,8 @@ describe('a guesser', () => {
     const right = await isEvaluated(owner);
     await right!.succeed();
     await wave();
-    // If the owner mistypes the first try, the second try waits for the next token. The guessers cannot take that
-    // token.
+    // The owner mistypes the first password. The second try has to wait until the account gets another token. The
+    // guessers cannot take this token.
     expect([await isEvaluated(another), await isEvaluated(another)]).toEqual([expect.anything(), undefined]);
     await pass(180);
     await wave();
@@ -207,8 +207,8 @@ describe('a database that fails in between', () => {
     const failed = spy.mock.calls.filter(([text]) => /^(update|delete from) rate_limit/.test(String(text)));
     spy.mockRestore();
     expect(signIns).toMatchObject([{ userId: person.id }, { userId: other.id }]);
-    // The failed statements concern the token of the account, the token of the address, the count of both together, and
-    // the count of the known device.
+    // A sign-in in an unknown browser gives back three things: the token of the account, the token of the address, and the
+    // try that was counted for this account and address. A sign-in in a known browser resets the count of its device.
     expect(failed).toHaveLength(4);
   });
 

@@ -6,8 +6,8 @@ import { isInstalled, launchChromium, titleOf } from '../support/chromium.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
 /**
- * From the list of a class to a pupil in the class: a teacher opens the slips, the pupil joins by a slip in a browser,
- * and the slip works only once.
+ * Slips are printed personal invitations. A class teacher opens the page with the slips of the class. A pupil joins the
+ * class in a browser with the link of a slip. The link works only once.
  */
 
 describe.skipIf(!isInstalled)(titleOf('slips in a browser'), () => {
@@ -129,7 +129,7 @@ describe.skipIf(!isInstalled)(titleOf('slips in a browser'), () => {
     await app.build.assignment({ schoolId: school.id, classId: other.id, userId: (await teacherOf(group.id)).userId });
     await sheet.goto(`${app.config.publicUrl}/invitations`);
     expect(await sheet.locator('.sheet h2.of').allTextContents()).toEqual(['5А', '9Б']);
-    // 12 pupils of the one class take two pages, 10 of the other one take one.
+    // The 12 slips of class 5А take two pages, and the 10 slips of class 9Б take one.
     const pdf = (await sheet.pdf({ preferCSSPageSize: true })).toString('latin1');
     expect(pdf.match(/\/Type\s*\/Page\b/g)).toHaveLength(3);
     await sheet.emulateMedia({ media: 'print' });

@@ -11,7 +11,10 @@ import { person } from '../support/client.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 import { isInstalled, launchChromium, titleOf } from '../support/chromium.ts';
 
-/** A new user's path with the clients of a frontend: a browser, openid-client, urql, graphql-ws, SSE. */
+/**
+ * A new user joins in a browser, signs in, queries and subscribes. The test uses what frontends use: openid-client, urql,
+ * graphql-ws and server-sent events.
+ */
 
 describe.skipIf(!isInstalled)(titleOf('from a link to live news'), () => {
   let app: Sfera;

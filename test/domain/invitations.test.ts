@@ -346,7 +346,7 @@ describe('signUp', () => {
       await app.db.prisma.rateLimit.deleteMany();
       let calls = 0;
       const failing = vi.spyOn(app.db.pool, 'query').mockImplementation((...args: unknown[]): unknown =>
-        // Fails every update, or the second insert. The first insert has taken one token by then.
+        // Fails every update, or only the second insert. In the second case, the first insert has taken one token before.
         String(args[0]).startsWith(statement) && ((calls += 1) === 2 || statement.startsWith('update'))
           ? Promise.reject(Object.assign(new Error('refused'), { code: 'ECONNREFUSED' }))
           : query(...args),

@@ -102,11 +102,12 @@ describe('School.people', () => {
       expect(await surnames(school, enrolled, args)).not.toContain('Авдеев');
       for (const by of [administrator, imported]) expect(await surnames(school, by, args)).toContain('Авдеев');
     }
-    // The pupil sees the person, with whom they share a chat, and their own ended role.
+    // The pupil sees the person who has left, because both are in a chat.
     expect(
       (await app.as(enrolled).send('query ($id: ID!) { node(id: $id) { ... on User { surname } } }', { id: app.id('User', former.id) }))
         .data,
     ).toEqual({ node: { surname: 'Авдеев' } });
+    // The pupil also has a role that has ended, and may read it.
     await app.db.prisma.roleGrant.create({ data: { schoolId, userId: enrolled.id, role: 'TEACHER', ...period } });
     expect(await surnames(school, enrolled, 'active: null')).toContain('Яковлев');
   });
@@ -180,7 +181,7 @@ describe('School.people', () => {
     const latest = async () =>
       (await ask(school, by, 'active: null, first: 1, orderBy: { field: UPDATED_AT, direction: DESC }')).people!.edges[0]!.node.updatedAt;
     const changed = async (change: () => Promise<unknown>) => {
-      // A time after the last change of every person.
+      // The millisecond after the latest change of a person.
       const since = new Date(Date.parse(await latest()) + 1).toISOString();
       await change();
       return surnames(school, by, `active: null, updatedSince: "${since}"`);

@@ -55,7 +55,7 @@ describe('setTerms', () => {
   it('replaces them as a whole: a corrected term keeps its id, and another kind has new ones', async () => {
     const { schoolId, by, schoolYearId } = await scene();
     const first = termsIn(await by.setTerms({ schoolYearId, kind: 'QUARTER', terms: quarters }));
-    // From the second on, each quarter now begins on a former day of the previous quarter.
+    // Quarters 2, 3 and 4 now begin earlier, on a day that belonged to the quarter before.
     const later = [
       { startsOn: '2030-09-02', endsOn: '2030-10-20' },
       { startsOn: '2030-10-25', endsOn: '2030-12-20' },
@@ -128,8 +128,8 @@ describe('SchoolYear.terms', () => {
       const year = await transaction(app.db, (tx) => schoolYearOf(tx, school.id, new Date()));
       const id = app.id('SchoolYear', year.id);
       expect(await app.as(administrator).termsOfYear({ id })).toMatchObject({ currentTerm: null });
-      // The two zones are 25 hours apart, so they never have the same date. Each term lasts one day, so the current
-      // term shows whose date the server used.
+      // The two zones are 25 hours apart, so they never have the same date. Each term lasts one day: yesterday, today and
+      // tomorrow in the zone of the school. So term 2 is current in both schools only if the server uses their zones.
       const today = new Date(dayIn(timeZone, new Date()));
       const data = { schoolId: school.id, schoolYearId: year.id, kind: 'QUARTER' as const };
       for (const [number, days] of [

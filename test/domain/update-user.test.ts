@@ -52,7 +52,7 @@ describe('updateUser', () => {
     await expectRefusal(app, one.school.id, { code: 'CONFLICT', path: ['userId'] }, () =>
       one.by.updateUser({ ...one.input, email: 'mine@example.org' }),
     );
-    // The administrator of a school that the person has left cannot change the name either.
+    // After the person has left the first school, its administrator cannot change the name of the person any more.
     await app.db.prisma.roleGrant.updateMany({
       where: { userId: one.teacher.id, schoolId: one.school.id },
       data: { startedAt: new Date(0), endedAt: new Date() },

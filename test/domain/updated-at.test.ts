@@ -25,7 +25,7 @@ const mutations = await collect<MutationCase>((fixture) => fixture.mutations);
 
 interface Version {
   updatedAt: number;
-  /** A checksum of the other columns. Excludes columns that copy a column of `app_user`. */
+  /** A checksum of the row without `updated_at`, and without columns that copy a column of `app_user`. */
   content: string;
 }
 
@@ -91,7 +91,7 @@ describe('a mutation moves it on each row that it changes', () => {
     const written = [...after].filter(([key, { content }]) => before.get(key)?.content !== content);
     for (const [key, { updatedAt }] of written) expect(updatedAt, key).toBeGreaterThan(before.get(key)?.updatedAt ?? 0);
     if (!writesNone.includes(name)) expect(written).not.toEqual([]);
-    // `updatedAt` of the other rows stays, except of people whose roles changed.
+    // A row whose content did not change keeps its `updatedAt`. Exception: a person whose roles changed.
     const moved = [...after].filter(([key, { updatedAt }]) => before.has(key) && before.get(key)!.updatedAt !== updatedAt);
     const expected = new Set(written.map(([key]) => key));
     for (const [key] of moved) if (!expected.has(key)) expect(key).toMatch(/^app_user /);

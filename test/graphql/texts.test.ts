@@ -116,7 +116,7 @@ describe('every text of the schema', () => {
     for (const [text, { hasOwnForm }] of Object.entries(cases))
       for (const name of hasOwnForm ? [] : ['Сәгыйтьҗан', 'Nguyễn', 'علی‌رضا', 'श्री', '👩‍🏫'])
         expect(await send(text, `${name} 98`), `${text}: ${name}`).not.toHaveProperty('code');
-    // The letter of a class accepts emoji too.
+    // The loop skips the letter of a class, which has `hasOwnForm`. It accepts emoji as well.
     expect(await send('CreateClassInput.letter', '👩‍🏫')).toEqual({ text: '👩‍🏫' });
   });
 

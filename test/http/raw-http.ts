@@ -74,7 +74,7 @@ export function ask(
         const text = Buffer.concat(parts).toString();
         let parsed: Partial<Reply> = {};
         try {
-          // Of an event stream, parses the first event.
+          // If the response is an event stream, parses only its first event.
           parsed = JSON.parse(/^(?:data: )?(\{.+\})\r?$/m.exec(text)?.[1] ?? text) as Partial<Reply>;
         } catch {
           // A body that is not JSON has neither data nor errors.

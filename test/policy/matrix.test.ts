@@ -127,7 +127,8 @@ it('covers every root field of the schema', () => {
 });
 
 it('reads a row of every type by its id', () => {
-  // A test below reads people together with their contacts. Only its own person may read a session.
+  // `User` has no `nodes`, because a test below reads people together with their contact details. `Session` has none,
+  // because only the person who signed in may read the session.
   const types = fixtures.filter(({ nodes }) => nodes(own).length === 0).map(({ type }) => type);
   expect(types, 'types without `nodes` in their fixture').toEqual(['User', 'Session']);
 });

@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 /**
- * docs/adding-a-noun.md can be followed. Its code, applied to a copy of the repository, passes the type check and the
- * tests that the page names. A heading in bold says where a block of code goes.
+ * Follows docs/adding-a-noun.md in a copy of the repository. Inserts each block of code where the bold heading above it
+ * says. Then the type check and the tests that the page names pass.
  */
 
 const root = fileURLToPath(new URL('../..', import.meta.url));

@@ -57,8 +57,9 @@ function done<T extends { __typename: string }>(answer: T): Exclude<T, { __typen
 }
 
 /**
- * Returns whether a dashboard should receive an event, without code of src. The administration gets every event. A
- * class teacher and a classmate get the events of pupils who join their class and its chat.
+ * Returns whether a dashboard should receive an event. Decides by rules of its own, so that an error in src is noticed. The
+ * administration gets every event. A class teacher and a classmate get the events of pupils who join their class and its
+ * chat.
  */
 function isFor({ class: own, prefix }: Dashboard, { type, payload }: { type: string; payload: unknown }): boolean {
   const { classId, chatId } = payload as { classId?: string; chatId?: string };

@@ -52,14 +52,14 @@ export const send = (app: Sfera, token: string, url: string, bytes: Uint8Array):
     body: bytes as BodyInit,
   });
 
-/** Plans the import of a list. Throws an error if the server refuses it. */
+/** Plans the import of a list. Throws an error if the server refuses to plan. */
 export async function planList(app: Sfera, by: Sender, schoolId: string, rows: readonly ListRow[], options: object = {}): Promise<any> {
   const plan = (await by.as.planImport({ uploadId: await upload(app, by, { schoolId, body: listOf(rows) }), ...options })) as any;
   if (plan.__typename !== 'Plan') throw new Error(`refused: ${JSON.stringify(plan)}`);
   return plan;
 }
 
-/** Plans the import of a list and applies the plan. Throws an error if the server refuses it. */
+/** Plans the import of a list and applies the plan. Throws an error if the server refuses one of the two. */
 export async function importList(app: Sfera, by: Sender, schoolId: string, rows: readonly ListRow[], options: object = {}): Promise<any> {
   const plan = await planList(app, by, schoolId, rows);
   const applied = (await by.as.applyPlan({ planId: plan.id, ...options })) as any;

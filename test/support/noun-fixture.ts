@@ -33,13 +33,13 @@ export interface WorldPart<T extends ResourceType, Spec> {
   insert(specs: readonly Spec[], world: World): Promise<readonly Resources[T][]>;
 }
 
-/** A row of a school, and what decides who may read it by its id. */
+/** A row of a school, with the action and the facts that decide who may read the row by its id. */
 export interface NodeCase {
   id: string;
   action: Action;
   /**
-   * The facts that `can` decides the action on. They are written by hand, so that they check the facts that the
-   * resource loads.
+   * The facts by which `can` decides whether the action is allowed. They are written by hand, so that they check the
+   * facts that the resource loads.
    */
   facts: unknown;
 }
@@ -53,7 +53,7 @@ export interface MutationCase {
    * without a token may call it too.
    */
   action: Action | null | 'anyone';
-  /** The facts that `can` decides the action on. */
+  /** The facts by which `can` decides whether the action is allowed. */
   facts(school: SchoolFixture, signedIn: SignedInPersona): unknown;
   /** Whether the actor can read every object that the input names. */
   canSee(school: SchoolFixture, actor: Actor): boolean;

@@ -1,7 +1,7 @@
 import type { ChatRole, User } from '../../src/db/generated/client.ts';
 import type { Sfera } from './sfera.ts';
 
-/** Builds a school for test/domain/repeats.test.ts. Every mutation of its administrator has a target in it. */
+/** Builds a school for test/domain/repeats.test.ts. It has an object for each mutation that an administrator may send. */
 export async function buildRepeatSchool(app: Sfera) {
   const { school, administrator } = await app.build.school();
   const group = await app.build.class({ schoolId: school.id });

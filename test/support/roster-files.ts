@@ -5,7 +5,7 @@ import { readRoster } from '../../src/roster/read-roster.ts';
 import type { ReadRosterOptions } from '../../src/roster/read-options.ts';
 import type { Roster, RosterNotices } from '../../src/roster/roster.ts';
 
-/** Makes files of rosters. */
+/** Makes roster files for tests, and reads them. */
 
 /** Returns a ZIP of these files. @param files their contents, by name. */
 export async function zipOf(files: Readonly<Record<string, string | Buffer>>): Promise<Buffer> {

@@ -4,7 +4,7 @@ import { writeList } from '../../src/roster/list-writer.ts';
 import { senderOf } from './import-lists.ts';
 import type { Sfera } from './sfera.ts';
 
-/** A school whose year is turned: classes with pupils, class teachers and a subject teacher, and the rows of its plans. */
+/** A school at the end of its school year, for tests that move its classes to the next year, and readers of the results. */
 
 /** Returns the days and the name of the school year that is this many years after the present one. */
 export function yearAfter(count: number): { startsOn: Date; endsOn: Date; name: string } {
@@ -41,7 +41,7 @@ export async function buildEndingYear(app: Sfera) {
 
 export type EndingYear = Awaited<ReturnType<typeof buildEndingYear>>;
 
-/** Plans the turn of the year, and asserts that there is a plan. */
+/** Plans the turn of the school year, in which classes move up a grade. Throws an error if the server refuses to plan. */
 export async function planYear(app: Sfera, { schoolId, by }: Pick<EndingYear, 'schoolId' | 'by'>, options: object = {}): Promise<any> {
   const plan = (await by.as.planYear({ schoolId: app.id('School', schoolId), ...options })) as any;
   if (plan.__typename !== 'Plan') throw new Error(`refused: ${JSON.stringify(plan)}`);
@@ -60,7 +60,10 @@ export const textOf = ({ operation, proposed, code, fields }: any): string =>
     ...fields.map(({ name, before, after }: any) => `${name} ${before ?? '–'} → ${after ?? '–'}`),
   ].join(', ');
 
-/** Returns the current pupils of each class, by its name and how many years after the present one its school year is. */
+/**
+ * Returns the surnames of the current pupils of each class. A key such as «6А +1» names the class, and says how many years
+ * after the present school year its year starts.
+ */
 export async function membersOf(app: Sfera, schoolId: string): Promise<Record<string, string[]>> {
   const enrolments = await app.db.prisma.enrolment.findMany({
     where: { schoolId, endedAt: null },
@@ -80,7 +83,7 @@ export async function workOf(app: Sfera, schoolId: string): Promise<string[]> {
   return work.map(({ class: of, kind, user }) => `${of.grade}${of.letter} ${kind} ${user.surname}`).sort();
 }
 
-/** Returns the bytes of the export: what undoing has to restore. */
+/** Returns the exported roster as text. The text must be the same before a plan is applied and after it is undone. */
 export async function exported(app: Sfera, schoolId: string): Promise<string> {
   const { roster } = await exportRoster(app.operator, { schoolId, format: 'ONE_ROSTER_1_2' });
   return JSON.stringify(roster) + writeList(roster).toString();

@@ -13,7 +13,7 @@ async function runStatement(server: string, statement: string): Promise<void> {
   }
 }
 
-/** Creates a database, empty or as a copy of a template without connections. */
+/** Creates a database: an empty one, or a copy of `template`, to which nothing may be connected. */
 export async function createDatabase(server: string, template = 'template0'): Promise<{ name: string; url: string }> {
   const name = `sfera_test_${randomBytes(8).toString('hex')}`;
   await runStatement(server, `create database ${name} template ${template}`);

@@ -14,8 +14,8 @@ export const planScopes = defineScopes<PlanFacts>()({
       clientId !== null && facts.clientId === clientId && scopes.includes('roster') && schools.includes(facts.schoolId),
     where: ({ clientId, scopes, schools }) => ({
       schoolId: inList(schools),
-      // For a plan of a person, SQL gives NULL both for `client_id = …` and for its negation. `not: null` makes the
-      // filter false.
+      // The plan of a person does not match. `not: null` makes this result false. Without it, SQL would give NULL for the
+      // filter and for its negation, and the negated filter would not match the plan either.
       clientId: clientId !== null && scopes.includes('roster') ? { equals: clientId, not: null } : { in: [] },
     }),
   },

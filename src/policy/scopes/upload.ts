@@ -15,8 +15,8 @@ export const uploadScopes = defineScopes<UploadFacts>()({
       (clientId === null ? userId !== null && facts.createdById === userId : facts.clientId === clientId && scopes.includes('roster')),
     where: ({ userId, clientId, scopes, schools }) => ({
       schoolId: inList(schools),
-      // For an upload of a service, SQL gives NULL both for `created_by_id = …` and for its negation. `not: null` makes
-      // the filter false.
+      // The upload of a service does not match a person. `not: null` makes this result false. Without it, SQL would give
+      // NULL for the filter and for its negation, and the negated filter would not match the upload either.
       ...(clientId === null
         ? { createdById: userId === null ? { in: [] } : { equals: userId, not: null } }
         : { clientId: scopes.includes('roster') ? { equals: clientId, not: null } : { in: [] } }),

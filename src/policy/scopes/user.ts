@@ -60,7 +60,8 @@ export const userScopes = defineScopes<UserFacts>()({
     description: 'the person themselves',
     holds: (role, facts) => facts.userId === role.userId,
     where: (role) => ({ id: role.userId === null ? { in: [] } : role.userId }),
-    // The actor has a role in the role's schools, so `school` and `staff` include the actor.
+    // A cell has `own` together with `school` or `staff` only in the columns of people who work in the school. So these
+    // wider scopes include the actor.
     impliedBy: ['school', 'staff'],
   }),
 });

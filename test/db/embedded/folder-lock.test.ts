@@ -308,8 +308,8 @@ describe('a process that pauses while it takes a folder', () => {
   const locks = () => join(dir, 'pg.lock');
   let listening: Promise<{ close(): void } | undefined> | undefined;
   /**
-   * Tries to acquire the lock. Right after the read number `at` of the lock folder, a simulated successor takes the
-   * lock.
+   * Tries to acquire the lock. Counts how often this process reads the lock folder. Right after read number `at`, a
+   * simulated successor takes the lock.
    */
   const take = (at: number, onLost: () => void) => {
     let readings = 0;

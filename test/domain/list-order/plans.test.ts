@@ -2,8 +2,8 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 
 /**
- * PostgreSQL reads each page of a school's list by an index in the order of the list. So a page in the middle reads as
- * many rows as the first page.
+ * Each list of a school has an index in the same order as the list, and PostgreSQL reads each page by this index. So it reads
+ * as many rows for a page in the middle as for the first page.
  */
 
 let app: Sfera;

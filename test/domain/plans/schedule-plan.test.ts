@@ -95,7 +95,8 @@ describe('schedulePlan', () => {
 describe('ScheduledPlans', () => {
   it('checks when it starts, and at the next whole minute', async () => {
     const { year, plan } = await scheduled();
-    // The first check, and the time until the next one.
+    // The first two readings of the clock return 20 ms before the turn: for the first check, and to compute when the next
+    // check is due. Later readings return the turn.
     const instants = [later(turn, -20), later(turn, -20)];
     const job = new ScheduledPlans(app.operator, () => instants.shift() ?? turn);
     try {

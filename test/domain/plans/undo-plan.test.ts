@@ -17,7 +17,7 @@ async function scene() {
   return { school, administrator, by: await senderOf(app, administrator) };
 }
 
-/** Returns the exported roster as text. Undoing a plan has to restore this text. */
+/** Returns the exported roster as text. The text must be the same before a plan is applied and after it is undone. */
 const exported = async (schoolId: string): Promise<string> => {
   const { roster } = await exportRoster(app.operator, { schoolId, format: 'ONE_ROSTER_1_2' });
   return JSON.stringify(roster) + writeList(roster).toString();
@@ -199,7 +199,7 @@ describe('undoPlan', () => {
 const personOf = (surname: string, schoolId: string) =>
   app.db.prisma.user.findFirstOrThrow({ where: { surname, grants: { some: { schoolId } } } });
 
-/** Imports a set of OneRoster files, even if most people of the school leave by it. */
+/** Imports a set of OneRoster files. With a threshold of 100 per cent, any number of people may leave the school. */
 async function importOneRoster(by: Sender, schoolId: string, files: Readonly<Record<string, string>>): Promise<{ id: string }> {
   const uploadId = await upload(app, by, { schoolId, body: await zipOf(files) });
   const plan = (await by.as.planImport({ uploadId })) as any;

@@ -260,8 +260,8 @@ it('delivers to everyone exactly what their rights at that moment allow, and end
       each.received.length = 0;
     }
     for (let at = 0, size; at < events.length; at += size) await recordAll(events.slice(at, at + (size = random.integer(1, 5))));
-    // Checks only these events: events that were delivered while rights changed may follow the old rights or the new
-    // ones.
+    // Checks only the events that were recorded just now, while no rights changed. The delivery of other events may follow
+    // the rights before or after a change.
     const heads = new Map(await Promise.all(schoolIds.map(async (id) => [id, (await app.liveEvents.reader.bounds(id))!.head] as const)));
     for (const each of followers) {
       await each.passed(heads.get(each.schoolId)!);
@@ -282,7 +282,7 @@ it('delivers to everyone exactly what their rights at that moment allow, and end
       const now = claimsOf(await actorOf(each.credential), each.schoolId);
       if ([...each.began].every((claim) => now.has(claim))) continue;
       await each.ended();
-      // The stream still delivers the changes of other people that came before.
+      // Before it ends, the stream may deliver earlier events, about the rights of other people.
       expect(each.received.map(({ kind }) => kind)).toEqual([...each.received.slice(1).map(() => 'event'), 'ended']);
       endings += 1;
       each.again();
@@ -337,8 +337,8 @@ it('reloads the rights before each event of a slow subscriber', async () => {
 describe('rights that another process revoked without a notification here', () => {
   let feed: ReturnType<typeof createLiveEvents>;
   beforeAll(() => {
-    // Creates a second instance without timers, which reloads rights only when they are too old. Events that the
-    // instance of `app` reads invalidate no rights of the second instance.
+    // Creates a second instance. It has no timers, and reloads rights only when they are too old. The instance of `app`
+    // reads the log, but does not invalidate the rights of the second instance.
     vi.useFakeTimers({ toFake: ['setInterval'] });
     feed = createLiveEvents(app.db, app.notifier, createLogger('silent'));
     vi.useRealTimers();

@@ -105,7 +105,8 @@ describe.runIf(server)('a server whose database fails', () => {
     }
     expect(answers[0].text).toContain('Повторите');
     expect(answers[1].text).toContain('Try again');
-    // Waits longer than a stream retries after other failures.
+    // After other errors, a stream gives up within about six seconds. While the database cannot be reached, it must not
+    // give up, so the test waits longer.
     await pause(7000);
     expect(stream.items).toHaveLength(1);
     proxy.resume();

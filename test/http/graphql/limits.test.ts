@@ -184,7 +184,7 @@ describe.each(transports)('by %s', (_name, over) => {
 
   it('accepts documents just within the bounds', async () => {
     for (const query of [
-      // 2,000 tokens: 2 + 17 × 112 + 94.
+      // 2,000 tokens: the outer braces, 17 fields of 112 tokens, and one field of 94 tokens.
       `{${[...Array<number>(17).fill(100), 82].map((count, n) => `a${n}:nodes(ids:[${'"x" '.repeat(count)}]){id}`).join(' ')}}`,
       `{${Array.from({ length: 30 }, (_, n) => `a${n}:__typename`).join(' ')}}`,
       `{ viewer { id } }`.padEnd(20_000),
@@ -490,9 +490,9 @@ describe('the input of a mutation', () => {
         .filter(({ type }) => /\b(String|ExternalIdInput)\b/.test(String(type)))
         .map(({ name }) => `${field.name}.${name}`);
     });
-    // `texts` lacks these fields. test/fixtures/ lists the codes, the passwords and the sign-in name as `opaqueTexts`,
-    // each with a reason. Idempotency keys are tested with the mutations in `texts`. test/graphql/texts.test.ts tests
-    // `planImport.system`, `renameChat.name` and `voidEnrolment.reason`.
+    // `texts` does not list these fields. The codes, the passwords and the sign-in name are `opaqueTexts` in
+    // test/fixtures/, each with the reason. Idempotency keys are tested with the mutations in `texts`. Tests of the other
+    // three fields are in test/graphql/texts.test.ts.
     const elsewhere = [
       'acceptInvitation.code',
       'acceptPersonalInvitation.code',
@@ -536,7 +536,7 @@ describe('the input of a mutation', () => {
     ];
     const odd = wrongIds();
     for (const [mutation, path, input] of cases)
-      // Sends a sample of `odd`, whose elements are malformed ids except the last four, and an id of another type.
+      // Sends six malformed ids, and a well-formed id of another type.
       for (const id of [odd[4]!, odd[5]!, odd[9]!, odd[12]!, odd.at(-8)!, odd.at(-6)!, app.id('Assignment', school.id)])
         await expectRefusal(app, school.id, { code: 'INVALID', path: [path] }, () => send(over, mutation, input(id)));
     await expectRefusal(app, school.id, { code: 'NOT_FOUND', path: ['schoolId'] }, () =>

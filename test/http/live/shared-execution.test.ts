@@ -106,7 +106,7 @@ async function buildWorld() {
     await build.chat({ schoolId, kind: 'STAFF' }),
     await build.chat({ schoolId, kind: 'EXTRACURRICULAR' }),
   ];
-  // Some members of the extra-curricular chat have no other chat and no class in common.
+  // Some pairs of members of the extra-curricular chat share neither a class nor another chat.
   const members = [[...pupils.slice(0, 3), staff[3]!], staff.slice(2), [pupils[0]!, pupils[1]!, pupils[3]!, past, staff[6]!]];
   const rows = chats.flatMap(({ id: chatId }, n) =>
     members[n]!.map(({ id: userId }) => ({ schoolId, chatId, userId, reason: 'PERSON' as const })),
@@ -344,8 +344,8 @@ describe('a field that depends on the viewer', () => {
         if (field.extensions.ofViewer === true) marked.push(`${type}.${field.name}`);
         let hasReadActor = false;
         const who = cohortActor(actor, () => (hasReadActor = true));
-        // Permission checks read the actor through the role scopes. Removes the callback there, so that these reads do
-        // not count.
+        // Permission checks use the role scopes, whose callback would report an access to the actor. Removes that callback,
+        // because only the accesses of the resolver itself count.
         for (const place of Object.values(scopesByRole(who))) Object.assign(place, { onPersonalAccess: undefined });
         const context = { ...app.operator.renew(actor), actor: who };
         await Promise.resolve(field.resolve?.(row, {}, context, { fieldName: field.name } as never)).catch(() => undefined);

@@ -84,7 +84,7 @@ describe('/classes/<id>/invitations', () => {
   });
 });
 
-/** Returns the titles of the slips of a page, sheet by sheet. */
+/** Returns for each sheet of a page the titles of its slips, as «name, class». */
 const sheetsOf = (text: string): string[][] =>
   text
     .split('<div class="sheet">')

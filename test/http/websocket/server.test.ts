@@ -265,7 +265,8 @@ describe('a client that does not read', () => {
     await socket.waitForMessage(({ payload }) => payload?.data?.events.event?.seq === '1');
     const other = await logged(events);
     const stalled = await openStream(quickApp.port, token, wide, other.variables);
-    // When the server disconnects the client that does not read, the idle connections have been idle for the same time.
+    // Waits until the server disconnects the client that does not read. The two other connections have been idle for as
+    // long, and must stay open.
     await untilCut(ends.at(-1)!);
     stalled.destroy();
     await app.as(administrator).createSubject({ schoolId: app.id('School', school.id), name: 'Физика' });

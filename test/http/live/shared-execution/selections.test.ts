@@ -244,7 +244,7 @@ it('shares one execution if variables differ only in the arguments of the stream
     chats(schoolId: $schoolId, after: $after) { __typename ... on Checkpoint { cursor } ... on ChatChange @include(if: $x) { chat { name } } }
   }`;
   const schoolId = app.id('School', place.schoolId);
-  // Equal arguments and values, written differently.
+  // All four requests mean the same: `after` is null by default, and `x` is true by default.
   const requests = [{}, { after: null }, { x: true }, { after: null, x: true }].map((options) => ({
     operationName: undefined,
     variables: { schoolId, ...options },
