@@ -107,7 +107,10 @@ export function configErrorOf(error: unknown): ConfigError | undefined {
   return undefined;
 }
 
-/** Returns a ConfigError if a statement failed at the start or lost its connection. Returns other errors unchanged. */
+/**
+ * Returns a ConfigError that explains why a statement failed or lost its connection while the server was starting.
+ * Returns an error that does not come from the database unchanged.
+ */
 export function statementError(error: unknown): unknown {
   const configError = configErrorOf(error);
   if (configError !== undefined) return configError;
@@ -135,8 +138,9 @@ export function isTemporary(error: unknown): boolean {
 export const extensions = ['btree_gist', 'pg_trgm'];
 
 /**
- * Returns why a statement that creates, alters or reads the tables failed, and what to do; undefined for other codes.
- * Reads only names from the message, since PostgreSQL translates its words.
+ * Returns why a statement that creates, alters or reads the tables failed, and what to do; undefined for an error that
+ * it cannot explain. Of the message of the error, reads only the names (extension, schema), since PostgreSQL translates
+ * the words.
  */
 export function statementReason(error: unknown, session: { user?: string; database?: string } = {}): string | undefined {
   const message = [...causesOf(error)].map((cause) => String(cause.originalMessage ?? cause.message)).join('\n');

@@ -122,7 +122,10 @@ async function applyNext(client: pg.PoolClient, migrations: readonly Migration[]
   }
 }
 
-/** Describes the session that has the lock. An earlier version behind a pooler may have left the lock to an idle session. */
+/**
+ * Describes the session that holds the migration lock. An idle session may hold it: an earlier version of this server
+ * left the lock in the session of a pooler.
+ */
 async function describeHolder(client: pg.PoolClient): Promise<string> {
   const { rows } = await client.query<{ pid: number; program: string | null; idle: boolean }>(
     `select pid, application_name as program, coalesce(state = 'idle', false) as idle

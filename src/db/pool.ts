@@ -19,8 +19,9 @@ export function isFull(error: unknown): boolean {
 }
 
 /**
- * Returns a callback that fails with `refusal` at the deadline. pg-pool would give each retry a time limit of its
- * own. A connection that arrives after the deadline goes back to the pool.
+ * Returns a callback that fails with `refusal` if no connection arrives before the deadline. It is needed because
+ * pg-pool starts its own time limit anew for each retry. A connection that arrives after the deadline goes back to the
+ * pool.
  */
 function withDeadline(deadline: number, callback: ConnectCallback, refusal: Error): ConnectCallback {
   let hasExpired = false;

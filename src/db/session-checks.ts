@@ -40,7 +40,10 @@ export async function checkSession(
   }
 }
 
-/** Changes session state on two connections in turn, and returns the kinds of state that a connection lost. */
+/**
+ * Changes session state on one connection, then on another, and checks the first again. Returns the kinds of state that
+ * a connection lost.
+ */
 async function findLostState(connectionString: string): Promise<string[]> {
   const [one, other] = [0, 1].map(() => {
     const client = new pg.Client({

@@ -55,7 +55,10 @@ export async function transaction<T>(db: Connections, change: (tx: Tx) => Promis
 class Tx implements RowSource {
   readonly models: RowSource['models'];
   readonly rows: RowSource['rows'];
-  /** The locks of this transaction, the last one last. src/domain/lock-order.ts adds them. */
+  /**
+   * The locks of this transaction, in the order in which it took them. `checkLockOrder` (src/domain/lock-order.ts) adds
+   * them, only in tests and in development.
+   */
   readonly locks: Lock[] = [];
   readonly #connection: RowSource['reads'];
   readonly #clients: TransactionClients;

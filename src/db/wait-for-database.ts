@@ -10,8 +10,8 @@ const minVersion = 15;
 const maxWaitMs = 10_000;
 
 /**
- * Waits until the server answers. Then checks its version, encoding and schema, and that it accepts changes and keeps
- * sessions with these settings.
+ * Waits until the server answers. Then checks its version, encoding and schema. Also checks that it accepts changes,
+ * and that a connection keeps its session with these settings.
  * @throws ConfigError when the server does not answer in ten seconds, refuses the connection, or fails a check.
  */
 export async function waitForDatabase(

@@ -41,9 +41,9 @@ export async function waitAtMost(ms: number, promise: Promise<unknown>): Promise
 }
 
 /**
- * Checks all connections every second. Breaks a connection if the client waits and the server was silent for too
- * long. So single statements need no timers. Counts silence in checks, not by the clock: when a stopped process
- * (SIGSTOP) continues, it finds the answers of the meantime in its sockets.
+ * Checks all connections every second, so that single statements need no timers. Breaks a connection if the client
+ * waits and the server has been silent for too long. Counts silence in checks, not by the clock: a process that was
+ * stopped (SIGSTOP) must not count the time of the stop. The answers that arrived then are in its sockets.
  */
 export class Watchdog {
   readonly #silences = new Map<Watched, Silence>();
@@ -78,7 +78,10 @@ export class Watchdog {
     }
   }
 
-  /** Retires every connection, so that new connections lead to the server that now has the address. */
+  /**
+   * Retires every connection. Called when the server has become read-only: new connections then reach the server that
+   * took over its address.
+   */
   renew(reason: Error): void {
     for (const connection of [...this.#silences.keys()]) connection.retire(reason);
   }

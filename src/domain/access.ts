@@ -35,12 +35,13 @@ export async function allInOrder<T extends readonly unknown[]>(...promises: { [K
   }) as unknown as T;
 }
 
-/** The actions that the policy can decide by the facts of a row of the type. */
+/** The actions on a type that the policy can decide from a row of the type alone, without another statement. */
 type ActionOn<T extends ResourceType> = { [A in Action]: NounOf<A> extends FactNoun<T> ? A : never }[Action];
 
 /**
  * Returns a row on which the actor may perform the action.
- * @throws NOT_FOUND as `find` does, at the input field of the type's id, such as `classId`. FORBIDDEN as `authorize` does.
+ * @throws NOT_FOUND as `find` does, with the name of the input field of the id as its path, such as `classId`. FORBIDDEN and
+ *   UNAUTHENTICATED as `authorize` does.
  */
 export async function findFor<T extends ResourceType>(ctx: Context, type: T, id: string, action: ActionOn<T>): Promise<Resources[T]> {
   const row = await find(ctx, type, id, payloadIdsOf(type)[0]);
@@ -57,8 +58,10 @@ type LockPurpose = 'change' | 'hold';
 /**
  * Locks a row until the transaction ends, and returns its current values. A transaction takes its locks in ascending
  * `lockRank` (src/domain/resources.ts), and locks on one type by ascending id, so that transactions do not deadlock. A lock
- * out of order is an error in tests and in development. Creating a chat locks its school or class for a change. Operations on
- * roles hold the school, and operations on enrolments and assignments hold the class, so that a new chat misses no member.
+ * out of order is an error in tests and in development.
+ * Creating a chat locks its school or class for a change. Operations on roles hold the school, and operations on enrolments
+ * and assignments hold the class. So these operations run before the chat is created or after it, and the chat misses no
+ * member.
  */
 export async function lock<T extends LockableType>(tx: Tx, type: T, id: string, purpose: LockPurpose = 'change'): Promise<Resources[T]> {
   checkLockOrder(tx.locks, { rank: resources[type].lockRank!, of: type, id });
@@ -66,8 +69,9 @@ export async function lock<T extends LockableType>(tx: Tx, type: T, id: string, 
 }
 
 /**
- * Locks a row like `lock`, but out of order: for a row that becomes known only after a later lock was taken. Two such
- * transactions may deadlock. PostgreSQL then ends one of the two, and `transaction` runs this one again.
+ * Locks a row like `lock`, but out of order. For a row that becomes known only after the transaction has locked a row of a
+ * higher rank. Two such transactions may deadlock. PostgreSQL then makes one of them fail, and `transaction` runs the failed
+ * one again.
  */
 export const lockLate = <T extends LockableType>(tx: Tx, type: T, id: string, purpose: LockPurpose): Promise<Resources[T]> =>
   lockRow(tx, type, id, { purpose });
@@ -102,7 +106,7 @@ const nameRanks = { 'idempotency key': 0, 'sign-in name': 1, 'unique name': 1000
 
 /**
  * Locks a name until the transaction ends, so that two transactions that lock the same name run one after the other. The
- * kinds are part of the order of locks. A transaction locks at most one name of a kind.
+ * order of locks includes names: each kind has a rank in `nameRanks`. A transaction locks at most one name of a kind.
  */
 export async function lockName(tx: Tx, kind: keyof typeof nameRanks, name: string): Promise<void> {
   checkLockOrder(tx.locks, { rank: nameRanks[kind], of: kind, id: name });

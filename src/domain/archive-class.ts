@@ -23,8 +23,8 @@ export async function archiveClass(ctx: Context, input: { classId: string }): Pr
 }
 
 /**
- * A step: archives classes whose pupils leave them in the same transaction. Returns the assignments that ended.
- * The caller has locked the school and the classes. This step locks their chats.
+ * Within the caller's transaction: archives classes whose pupils leave them in the same transaction. Returns the assignments
+ * that ended. The caller has locked the school and the classes. This function locks the chats of the classes.
  */
 export async function archiveAll(tx: Tx, schoolId: string, classIds: readonly string[]): Promise<Assignment[]> {
   await tx.prisma.class.updateMany({ where: { id: { in: [...classIds] } }, data: { archivedAt: new Date() } });
@@ -56,7 +56,10 @@ async function revokeInvitations(tx: Tx, classIds: readonly string[]): Promise<v
   for (const { id, schoolId } of revoked) record(tx, 'invitation.revoked', { schoolId, invitationId: id });
 }
 
-/** Archives the chats. Their members stay. The locks of the classes keep out new chats. */
+/**
+ * Archives the open chats of the classes. The members stay in the chats. No new chat can appear, because the caller has
+ * locked the classes.
+ */
 async function archiveChats(tx: Tx, classIds: readonly string[]): Promise<void> {
   const open = { classId: { in: [...classIds] }, archivedAt: null };
   const found = await tx.prisma.chat.findMany({ where: open, select: { id: true }, orderBy: { id: 'asc' } });

@@ -60,10 +60,10 @@ const rolesIn = async (tx: Tx, { schoolId }: Chat, userId: string) =>
   (await tx.prisma.roleGrant.findMany({ where: { schoolId, userId, endedAt: null } })).map((grant) => grant.role);
 
 /**
- * Removes a person from a chat, or lets the actor leave. Does nothing for a person who is not in the chat but has or had a
- * role in the school. When the owner leaves, another member becomes the owner (`appointSuccessor`).
- * @throws NOT_FOUND for a person who never had a role in the school; CONFLICT for a member whom a rule keeps in the chat
- *   (src/domain/chat-membership-rules.ts), and for the last moderator.
+ * Removes a person from a chat, or lets the actor leave. Does nothing for a person who is not in the chat. When the owner
+ * leaves, another member becomes the owner (`appointSuccessor`).
+ * @throws NOT_FOUND for a person who is not in the chat and never had a role in the school. CONFLICT for a member whom a rule
+ *   keeps in the chat (src/domain/chat-membership-rules.ts), and for the last moderator.
  */
 export async function removeChatMember(ctx: Context, input: MemberInput): Promise<Chat> {
   const found = await find(ctx, 'Chat', input.chatId, 'chatId');
@@ -115,10 +115,10 @@ export async function promoteChatMember(ctx: Context, input: MemberInput): Promi
 }
 
 /**
- * Makes a moderator or the owner a member. Does nothing for a member. Moderators may demote themselves. When the owner is
- * demoted, another member becomes the owner (`appointSuccessor`). The former owner stays a moderator if a rule of
- * src/domain/chat-membership-rules.ts gives this role.
- * @throws CONFLICT for a person whom only such a rule made a moderator, and for the last moderator.
+ * Makes a moderator or the owner an ordinary member. Does nothing for an ordinary member. Moderators may demote themselves.
+ * When the owner is demoted, another member becomes the owner (`appointSuccessor`). The former owner stays a moderator if a
+ * rule of src/domain/chat-membership-rules.ts makes this person a moderator.
+ * @throws CONFLICT for a person who is a moderator only by such a rule, and for the last moderator.
  */
 export async function demoteChatMember(ctx: Context, input: MemberInput): Promise<ChatMember> {
   const found = await findFor(ctx, 'Chat', input.chatId, 'chatMember.demote');
@@ -163,8 +163,8 @@ async function lockMember(tx: Tx, chatId: string, userId: string): Promise<{ cha
 const ranks = ['MEMBER', 'MODERATOR', 'OWNER'] as const;
 
 /**
- * Checks that the actor is the member, has a higher rank in the chat, or has the right by a role in the administration
- * of the school.
+ * Checks that the actor may remove or demote the member. That is so if the actor is this member, has a higher rank in the
+ * chat than this member, or may do it by a role in the administration of the school.
  * @throws FORBIDDEN.
  */
 async function demandRank(
@@ -176,7 +176,8 @@ async function demandRank(
   const actorId = actingUserId(ctx);
   if (member.userId === actorId || byOffice(ctx.actor, action, factsOf('Chat', 'chat', chat))) return;
   const own = actorId === null ? null : await memberOf(tx, chat, actorId);
-  // An actor who has the right, but is not a moderator of the chat, counts as a moderator.
+  // The caller has authorized the action. So an actor who is not in the chat, or is an ordinary member, counts as a
+  // moderator.
   const rank = Math.max(ranks.indexOf(own?.role ?? 'MODERATOR'), ranks.indexOf('MODERATOR'));
   if (ranks.indexOf(member.role) >= rank) throw forbidden(clauseOf(action));
 }

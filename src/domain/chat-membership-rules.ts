@@ -7,7 +7,8 @@ import type { Chat, ChatMember } from './entities.ts';
  * Members by rule are in a chat automatically. The kind of the chat decides who they are. SCHOOL: everyone with a role in the
  * school. STAFF: everyone with a role other than STUDENT. CLASS: the pupils and teachers of the class. SUBJECT: the pupils of
  * the class, and the teachers of the subject in the class. EXTRACURRICULAR: no one. The people who are responsible for a chat
- * moderate it (regulation 2.1 h, 2.2 e, 2.3 c, 2.4 c). One statement has all rules, for a chat or for a person.
+ * moderate it (regulation 2.1 h, 2.2 e, 2.3 c, 2.4 c). `membersByRule` contains all rules, and can be limited to a chat or to
+ * people.
  */
 
 /**
@@ -110,14 +111,15 @@ export async function followRules(tx: Tx, schoolId: string, ...userIds: readonly
     for (const { what, lost: _, ...member } of changes) if (what === kind) record(tx, `chatMember.${kind}`, member);
   const lostRoles = changes.filter(({ lost }) => lost !== null && lost !== 'MEMBER').sort(byChatAndRole);
   for (const { chatId, lost } of lostRoles) {
-    // The lock serialises moderators who leave at the same time: the later transaction sees who is left.
+    // If two moderators leave at the same time, the second transaction waits here. Then it sees who is left.
     await lock(tx, 'Chat', chatId);
     await appointSuccessor(tx, chatId, lost!);
   }
 }
 
 /**
- * Sorts by chat, and the owner before the moderators: the successor of the owner may be the moderator whom the chat needs.
+ * Sorts by chat, and within a chat the owner before the moderators. If a chat loses both, the owner gets a successor first:
+ * this successor may be the moderator whom the chat needs.
  */
 const byChatAndRole = (a: AppliedChange, b: AppliedChange): number =>
   a.chatId === b.chatId ? (a.lost === 'OWNER' ? -1 : 1) : a.chatId < b.chatId ? -1 : 1;

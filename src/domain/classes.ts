@@ -89,7 +89,7 @@ function storedLetter(text: string): string {
 /** Returns the letter for storage. @throws INVALID for a text that is too long, or has neither a letter nor a digit. */
 export function letterOf(text: string): string {
   const normalized = storedLetter(normalizeLine('letter', text, maxLetterLength));
-  // The database counts code points. A compound character has several.
+  // Checks the length again in code points, as the database does. `normalizeLine` counts a compound character as one.
   if ([...normalized].length > maxLetterLength || confusableKey(normalized) === '')
     throw invalid('letter', [
       `Литера класса должна содержать от 1 до ${maxLetterLength} символов, среди них букву или цифру.`,

@@ -1,9 +1,9 @@
 /** Compares texts that look the same (UTS #39, confusables), in Cyrillic, Latin and Greek. */
 
 /**
- * Maps capital letters to one letter, usually Cyrillic, if they or their small letters look alike. Made from the confusables
- * of ICU 72. Leaves out pairs of small letters whose capitals are common and look different: b and ь, r and г, u and υ, v and
- * ν, y and γ.
+ * Maps capital letters that look alike to one letter, usually Cyrillic. Two letters also count as alike if only their small
+ * letters look alike. Made from the confusables of ICU 72. Leaves out pairs of small letters whose capitals are common and
+ * look different: b and ь, r and г, u and υ, v and ν, y and γ.
  */
 // prettier-ignore
 const capitals: Record<string, string> = {

@@ -9,13 +9,13 @@ import { ListPage, type Parent } from './list-page.ts';
 import type { Page, PageArgs, ResourceType, UncountedPage } from './entities.ts';
 
 /**
- * Reads lists page by page: lists at the root of a query, and lists of the children of many parents, such as the pupils of
- * classes.
+ * Reads lists page by page: lists at the root of a query, and lists under a parent row, such as the pupils of a class. One
+ * statement reads the lists under many parents.
  */
 
 /**
- * A row to which each child refers. If the operation selects `field`, the statement that reads the child also reads this row,
- * into `joined` of the child.
+ * A row to which each row of a list refers, such as the school of a class. If the operation selects `field`, the statement
+ * that reads the list also reads this row, into `joined` of the row of the list.
  */
 interface JoinedResource {
   /** The type of the children, and the field that returns the joined row. */
@@ -27,7 +27,10 @@ interface JoinedResource {
 interface ChildList {
   /** Two lists of one relation must have orders with different tags, since the tag is a part of the cache key. */
   order: Order;
-  /** A function if the filter depends on the arguments, and not on the parent. It is then called once for all parents. */
+  /**
+   * The filter, or a function that returns it. A function is called once for all parents with equal arguments. So it may
+   * depend on the arguments, but not on the parent.
+   */
   filter: Filter | (() => Filter);
   joined?: JoinedResource;
 }

@@ -10,9 +10,9 @@ import { endSessionsOfUser } from './sessions.ts';
 /** Deactivates and reactivates the accounts of people. */
 
 /**
- * Deactivates a person: ends the roles, assignments, enrolment, chat memberships and sessions in one transaction. The
- * rows stay for the audit. Regulation 2.1 a.
- * @throws CONFLICT for the school's last administrator, and for a person who has a role in another school too.
+ * Deactivates a person: ends the roles, assignments, enrolment, chat memberships and sessions in one transaction. The rows
+ * stay for the audit. Regulation 2.1 a.
+ * @throws CONFLICT for the school's last administrator, and for a person who also has a role in another school.
  */
 export async function deactivateUser(ctx: Context, input: { userId: string; schoolId: string }): Promise<User> {
   const { schoolId, userId, facts } = await findUserInSchool(ctx, input);
@@ -21,7 +21,7 @@ export async function deactivateUser(ctx: Context, input: { userId: string; scho
     const { user, grants } = await lockForEnding(tx, schoolId, userId);
     if (user.deactivatedAt !== null) return user;
     refuseOtherSchools(grants, schoolId);
-    // Ends the sessions first, because their events go to the schools where the person still has a role.
+    // Ends the sessions before the roles: the events of the sessions go to each school where the person still has a role.
     await endSessionsOfUser(tx, user.id);
     await endGrants(tx, grants, actingUserId(ctx));
     await tx.prisma.passwordLink.deleteMany({ where: { userId: user.id } });

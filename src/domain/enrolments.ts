@@ -212,7 +212,8 @@ async function lockCurrentEnrolment(tx: Tx, studentId: string, nextClassId?: str
   }
   await lock(tx, 'User', studentId);
   const present = await currentEnrolmentOf(tx, studentId);
-  // Another transaction moved the pupil before the lock, so the class becomes known too late for the order of locks.
+  // Another transaction may have moved the pupil before the lock. The new class becomes known only after the pupil is locked,
+  // too late for the order of locks.
   if (present !== null && !heldClassIds.has(present.classId)) await lockLate(tx, 'Class', present.classId, 'hold');
   return present;
 }

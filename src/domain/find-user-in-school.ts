@@ -4,8 +4,9 @@ import type { Context } from './context.ts';
 import { loadFactsOfUser } from './resources.ts';
 
 /**
- * Finds a person and a school. `facts.places` holds only the roles and classes of the person in this school. `authorize`
- * therefore refuses an administrator of another school of the person.
+ * Finds a person and a school, and returns the facts for `authorize`. `facts.places` holds only the roles and classes that
+ * the person has in this school. So `authorize` refuses an administrator of another school, even if the person also has a
+ * role there.
  */
 export async function findUserInSchool(
   ctx: Context,

@@ -15,7 +15,7 @@ export function statusOf(invitation: Invitation, now = new Date()): InvitationSt
   return invitation.useCount < invitation.maxUses ? 'ACTIVE' : 'USED_UP';
 }
 
-/** What an invitation link leads to. */
+/** What a person sees of an invitation before joining by its link. */
 export interface InvitationPreview {
   schoolName: string;
   className: string | null;

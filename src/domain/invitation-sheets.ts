@@ -57,14 +57,14 @@ export interface InvitationSheet {
   namesWithoutLink: readonly string[];
 }
 
-/** Sheets for one page. */
+/** The sheets that one web page shows. */
 export interface InvitationSheets {
   sheets: readonly InvitationSheet[];
   /** Whether people are missing, because there are more than `maxSlips`. */
   isCut: boolean;
 }
 
-/** The slips of one page, which has about 4 KB for each. */
+/** Maximum number of people on one web page, which needs about 4 KB for each of them. */
 export const maxSlips = 3000;
 
 const withNames = { ...withLinks, surname: true, givenName: true, patronymic: true } as const;
@@ -177,7 +177,7 @@ export async function invitationSheetsOfStaff(ctx: Context): Promise<InvitationS
   return { sheets, isCut: grants.length > maxSlips };
 }
 
-/** Returns the items of each key, in the order of the first ones. */
+/** Groups the items by key. The groups are in the order of their first items. */
 function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): T[][] {
   const groups = new Map<string, T[]>();
   for (const item of items) {

@@ -6,11 +6,15 @@ import { actingUserId, type Context } from './context.ts';
 
 /**
  * Writes personal invitations. A personal invitation has one seat, for a person who exists but cannot sign in yet. By its
- * link the person chooses a login and a password (src/domain/join-by-personal-invitation.ts). Open means neither used nor
- * revoked: the unique index invitation_person_open_key allows each person one open invitation. Regulation 2.1 c.
+ * link the person chooses a login and a password (src/domain/join-by-personal-invitation.ts). An invitation is open if it is
+ * neither used nor revoked. The unique index invitation_person_open_key allows each person one open invitation. Regulation
+ * 2.1 c.
  */
 
-/** The invitations of a whole class are printed and handed over in person, which takes weeks. */
+/**
+ * Days for which a personal invitation works. The invitations of a whole class are printed and handed over in person, which
+ * takes weeks.
+ */
 const validDays = 90;
 
 interface Issue {

@@ -113,14 +113,15 @@ export async function signUp(ctx: Context, input: SignUpInput): Promise<{ userId
     await giveBack();
     return { userId };
   } catch (error) {
-    // The server did not evaluate the attempt, and a whole class that tries again must not use up the link's limit.
+    // The server could not process the attempt. Gives it back, because a whole class that tries again must not use up the
+    // limit of the link.
     if (refusalOf(error)?.code === 'UNAVAILABLE') await giveBack();
     throw error;
   }
 }
 
 async function createMember(ctx: Context, invitation: Invitation, { code: _, password, ...particulars }: SignUpInput): Promise<string> {
-  // Hashing takes 20 ms, so it runs before the transaction, which checks whether the name is taken.
+  // Hashes before the transaction, because hashing takes 20 ms. The transaction checks whether the name is taken.
   const passwordHash = await hashPassword(password);
   return mutate(ctx, async (tx) => {
     const user = await insertUser(tx, { ...particulars, passwordHash, locale: ctx.language });
@@ -130,14 +131,16 @@ async function createMember(ctx: Context, invitation: Invitation, { code: _, pas
 }
 
 /**
- * Limits of failed sign-ups. Most failures are taken names. Such an answer reveals that an account exists, since names are
- * unique over all schools. A class that signs up in one lesson, or a school in a day, stays below the limits.
+ * Limits of failed sign-ups. Most sign-ups fail because the name is taken. This failure reveals that an account exists, since
+ * names are unique over all schools. A class that signs up in one lesson, or a school that signs up in a day, stays below the
+ * limits.
  */
 const failedSignUps = { link: { burst: 40, intervalSeconds: 60 }, address: { burst: 120, intervalSeconds: 20 } };
 
 /**
- * Admits one attempt to sign up, before any lookup. Returns a function that gives the attempt back and never throws.
- * @throws RATE_LIMITED after too many failed attempts.
+ * Counts an attempt to sign up, before the server checks whether the name is taken. Returns a function that takes the attempt
+ * back, so that only failed attempts count. The function never throws.
+ * @throws RATE_LIMITED after too many failed attempts with the invitation or from the network address.
  */
 export async function admitSignUp(ctx: Context, invitationId: string): Promise<() => Promise<void>> {
   const key = (purpose: string, text: string) => fingerprint(ctx.config.secretKey, purpose, text);

@@ -16,8 +16,9 @@ interface OrderColumn {
 }
 
 /**
- * Returns the order by a column and then by an id, both in one direction, so that one index serves both directions. The tag
- * of the order names the column and the direction. `paginate` refuses a cursor of an order with another tag.
+ * Returns the order by a column and then by an id. Both have the same direction, so that one index serves ascending and
+ * descending lists. The tag of the order names the column and the direction: `paginate` refuses a cursor of an order with
+ * another tag.
  * @param id the column that makes the order unique; undefined if the values of `column` are unique.
  */
 export function orderBy(list: string, { field, type }: OrderColumn, direction: 'asc' | 'desc', id?: string): Order {

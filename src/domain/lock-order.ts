@@ -7,9 +7,9 @@ import type { Lock } from '../db/transaction.ts';
 const isChecked = import.meta.url.endsWith('.ts');
 
 /**
- * Adds a lock to the locks of a transaction, and checks their order: ascending ranks and, within a rank, ascending ids.
- * A lock that the transaction already holds may be taken again at any time.
- * @throws Error for a lock out of order, in tests and in development.
+ * In tests and in development: adds a lock to the locks of a transaction, and checks their order. Ranks must ascend and,
+ * within a rank, ids must ascend. A lock that the transaction already holds may be taken again at any time.
+ * @throws Error for a lock out of order.
  */
 export function checkLockOrder(locks: Lock[], next: Lock): void {
   if (!isChecked) return;

@@ -25,7 +25,7 @@ type Channel = PasswordLink['channel'];
 const ttlHours: Record<Channel, number> = { HANDED_OVER: 72, MAILED: 1 };
 
 export interface CreatedLink {
-  /** The URL, which nobody can read again: the database has only the hash of its code, 256 random bits. */
+  /** The URL, which nobody can read again: the database has only a hash of its code. The code has 256 random bits. */
   link: string;
   expiresAt: Date;
 }
@@ -73,9 +73,9 @@ const maxUnknownCodes = 20;
 const windowSeconds = 15 * 60;
 
 /**
- * Returns the person of a code. Returns null for a code that is unknown, used or expired, and for a deactivated person, and
- * counts a failure of the network address.
- * @throws RATE_LIMITED after too many failures.
+ * Returns the person of a code; null for a code that is unknown, used or expired, and for a deactivated person. Counts each
+ * such code as a failure of the network address.
+ * @throws RATE_LIMITED after too many failures from the network address.
  */
 async function findPersonByCode(ctx: Context, code: string): Promise<Pick<User, 'id' | 'signInName'> | null> {
   const link = await ctx.db.prisma.passwordLink.findUnique({
@@ -128,7 +128,7 @@ export async function mailPasswordLink(ctx: Context, input: { signInName: string
   const signInName = normalizeSignInName(input.signInName);
   const key = (purpose: string, text: string) => fingerprint(ctx.config.secretKey, purpose, text);
   for (const bucket of [
-    // The address first: beyond its limit, requests write no row for any sign-in name.
+    // Checks the limit of the network address first. After that limit, a request writes no row for its sign-in name.
     { key: key('password mail address', ctx.address ?? ''), ...requests.address },
     { key: key('password mail account', signInName), ...requests.account },
   ]) {

@@ -21,8 +21,8 @@ export interface ResetPassword extends CreatedLink {
 /**
  * Resets a person's password. The former password stops working at once, all sessions end, and the result is a one-time link
  * to hand over. A second call creates another link, and the former link stops working. Regulation 2.1 a.
- * @throws CONFLICT for oneself, for a deactivated person, and for a person without a sign-in name. CONFLICT for a person who
- *   has a role in another school too: only the operator resets this password.
+ * @throws CONFLICT for the actor's own password, for a deactivated person, and for a person without a sign-in name. CONFLICT
+ *   for a person who also has a role in another school: only the operator resets the password of such a person.
  */
 export async function resetPassword(ctx: Context, input: { userId: string; schoolId: string }): Promise<ResetPassword> {
   const { schoolId, userId, facts } = await findUserInSchool(ctx, input);
@@ -155,8 +155,8 @@ export async function changePassword(ctx: Context, { currentPassword, newPasswor
 }
 
 /**
- * Verifies the password within the limits of signing in. The session counts as a known device: a stranger who guesses at the
- * sign-in page cannot use up the attempts of the person.
+ * Verifies the password within the limits of signing in. The session counts as a known device, whose attempts have a limit of
+ * their own. So a stranger who guesses at the sign-in page cannot use up the attempts of the person.
  * @throws INVALID, RATE_LIMITED, UNAVAILABLE.
  */
 async function verifyCurrent(

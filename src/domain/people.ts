@@ -18,13 +18,13 @@ export interface PeopleFilter {
   /** Only pupils who are in no class. */
   withoutClass?: boolean | null;
   /**
-   * True: only people who can sign in. False: only people who cannot sign in yet. Both: only people whose contact details the
-   * actor may read.
+   * True: only people who can sign in. False: only people who cannot sign in yet. True and false both leave out people whose
+   * contact details the actor may not read.
    */
   hasLogin?: boolean | null;
   /**
-   * Undefined or true: people with a current role. False: people who had a role, which the actor may read, and have none
-   * now. Null: both.
+   * Undefined or true: people with a current role. False: people without a current role, who had a role that the actor may
+   * read. Null: both.
    */
   active?: boolean | null;
   search?: string | null;
@@ -65,8 +65,8 @@ export async function peopleOf(ctx: Context, school: School, args: PageArgs & Pe
 }
 
 /**
- * Returns the filter of the roles. It names the school only for `active: false`. In all other cases schools share a
- * statement.
+ * Returns the filter of the roles. Only the filter for `active: false` contains the id of the school. A filter without the id
+ * is equal for all schools, so that their lists share a statement.
  */
 function filterOf(ctx: Context, { id: schoolId }: School, args: PeopleFilter): Filter {
   if (args.classId && args.withoutClass)

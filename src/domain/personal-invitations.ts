@@ -26,7 +26,7 @@ export interface PersonalInvitation {
  * Gives a person who cannot sign in yet a new personal invitation. The link of an open invitation stops working, and counts
  * as unknown. Regulation 2.1 c.
  * @throws CONFLICT for a person who can sign in already, and for a person without a role in a school of the administrator.
- *   CONFLICT for a person with a role in another school too, unless a school of the administrator issued the open invitation.
+ *   CONFLICT if the person also has a role in another school, and no school of the administrator issued the open invitation.
  */
 export async function reissuePersonalInvitation(ctx: Context, input: { userId: string }): Promise<User> {
   const found = await find(ctx, 'User', input.userId, 'userId');
@@ -81,8 +81,8 @@ type PersonWithLinks = Pick<User, 'id' | 'joinedAt'> & { ownLinks: readonly Invi
 export const withLinks = { id: true, joinedAt: true, ownLinks: { where: { revokedAt: null, useCount: 0 } } } as const;
 
 /**
- * Returns the invitation of a person. The link is null for a school that did not issue the invitation, because the link gives
- * access to the account.
+ * Returns the invitation of a person. The link gives access to the account. So it is null unless `isOfSchool` returns true
+ * for the school that issued the invitation.
  */
 export function invitationOf(
   ctx: Context,

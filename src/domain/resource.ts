@@ -53,8 +53,8 @@ export interface Resource<M extends ModelName> {
    */
   lockRank?: number;
   /**
-   * More names of ids in the payloads of events that name a row of this type: `fromClassId` of Class, in addition to
-   * `classId`.
+   * The names of further ids, in the payloads of events, that refer to a row of this type. For Class: `fromClassId`, in
+   * addition to `classId`.
    */
   payloadIds?: readonly string[];
   /**

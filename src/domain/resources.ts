@@ -6,7 +6,7 @@ import type { Database } from '../db/client.ts';
 import { byId, parentsOf, type FieldDependencies, type ModelName, type Parent, type Resource, type RowOf } from './resource.ts';
 
 /**
- * What the platform must know about each type that has a global id. From this table derive: loading by id, the filters of
+ * What the platform must know about each type that has a global id. These parts use this table: loading by id, the filters of
  * lists, `viewerCan`, the fields of parents, the payload ids of events, the order of locks, shared execution and the generic
  * tests.
  */
@@ -21,7 +21,7 @@ const table = {
     facts: {
       school: ({ id }) => ({ schoolId: id }),
       event: ({ id }) => ({ schoolId: id }),
-      // A new chat of any kind in the school.
+      // The facts of a chat that does not exist yet: may the actor create a chat of at least one kind in the school?
       chat: ({ id }) => ({ schoolId: id, classId: null, subjectId: null }),
     },
   },
@@ -47,7 +47,7 @@ const table = {
     payloadIds: ['fromClassId'],
     facts: {
       class: ({ id, schoolId }) => ({ schoolId, classId: id }),
-      // A new chat of any kind in the class.
+      // The facts of a chat that does not exist yet: may the actor create a chat of at least one kind in the class?
       chat: ({ id, schoolId }) => ({ schoolId, classId: id, subjectId: null }),
     },
     parents: { school: 'School', year: { type: 'SchoolYear', column: 'schoolYearId' } },
@@ -181,10 +181,16 @@ export const resources = Object.fromEntries(
 
 export const isResourceType = (name: string): name is ResourceType => Object.hasOwn(resources, name);
 
-/** Returns the type of the row that an id in a payload names; undefined for another name. */
+/**
+ * Returns the type of the row to which an id in the payload of an event refers, by the name of the id; undefined for an
+ * unknown name.
+ */
 export const typeOfPayloadId = (name: string): ResourceType | undefined => typesOfPayloadIds.get(name);
 
-/** Returns the names of the payload ids that name a row of a type: `classId` and `fromClassId` for Class. */
+/**
+ * Returns the names of the ids, in the payloads of events, that refer to a row of a type: `classId` and `fromClassId` for
+ * Class.
+ */
 export const payloadIdsOf = (type: ResourceType): readonly string[] => [
   `${type[0]!.toLowerCase()}${type.slice(1)}Id`,
   ...resources[type].payloadIds,

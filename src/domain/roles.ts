@@ -21,7 +21,9 @@ export interface GrantRoleInput {
   role: RoleGrant['role'];
 }
 
-/** Grants a role in the school to a visible person. Does nothing if the person has the role. Regulation 2.1 g. */
+/**
+ * Grants a role in the school to a person whom the actor may see. Does nothing if the person has the role. Regulation 2.1 g.
+ */
 export async function grantRole(ctx: Context, input: GrantRoleInput): Promise<RoleGrant> {
   const school = await findFor(ctx, 'School', input.schoolId, 'role.grant');
   const person = await find(ctx, 'User', input.userId, 'userId');
@@ -79,8 +81,8 @@ export async function grantAll(tx: Tx, schoolId: string, grants: readonly NewGra
 }
 
 /**
- * Deletes the password links that another school may have handed over: only the operator resets the password of a person
- * with roles in two schools.
+ * Deletes the password links that staff of another school may have handed over to these people. Only the operator resets the
+ * password of a person with roles in two schools.
  */
 async function deleteLinksOfOtherSchools(tx: Tx, schoolId: string, userIds: string[]): Promise<void> {
   if (userIds.length === 0) return;

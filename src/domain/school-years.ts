@@ -81,8 +81,8 @@ export const nextYearOf = (tx: Tx, { schoolId, endsOn }: SchoolYear): Promise<Sc
   tx.prisma.schoolYear.findUniqueOrThrow({ where: { schoolId_startsOn: { schoolId, startsOn: new Date(endsOn.getTime() + 86_400_000) } } });
 
 /**
- * Parameters: the time zones, and the first day of the present school year in each. A school's first year counts as
- * started.
+ * Selects the schools whose present year has not been recorded as started. A school's first year counts as started.
+ * Parameters: the time zones, and the first day of the present school year in each time zone.
  */
 const selectDue = `
   select s.id from school s join unnest($1::text[], $2::date[]) as zone (time_zone, starts_on) on zone.time_zone = s.time_zone
@@ -100,11 +100,11 @@ export async function schoolsWithDueYear(ctx: Context, instant: Date): Promise<s
 }
 
 /**
- * Records the start of the school year that contains an instant, and creates the next year. Several calls and processes
- * record it once: only one transaction finds the year without a start.
+ * Records the start of the school year that contains an instant, and creates the next year. The start is recorded once, even
+ * if several processes call this: only one transaction finds the year without a start.
  */
 export function startSchoolYear(ctx: Context, schoolId: string, instant: Date): Promise<void> {
-  // Each start is a cause of its own.
+  // The log stores the request id as the cause of the events. Each start gets its own.
   return mutate({ ...ctx, requestId: newId() }, async (tx) => {
     const { id } = await schoolYearOf(tx, schoolId, instant);
     const { count } = await tx.prisma.schoolYear.updateMany({ where: { id, startedAt: null }, data: { startedAt: new Date() } });

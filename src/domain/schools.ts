@@ -163,7 +163,8 @@ export function captureHeads(ctx: Context): Promise<ReadonlyMap<string, bigint>>
 export async function asOf(ctx: Context, school: School): Promise<string> {
   const seq =
     (await captureHeads(ctx)).get(school.id) ??
-    // During this request the actor joined the school, so the request has read nothing of the school yet.
+    // The map lacks the school only if the actor joined it during this request. The request has read no row of the school so
+    // far, so the newest sequence number is early enough.
     (await ctx.db.prisma.eventHead.findUniqueOrThrow({ where: { schoolId: school.id } })).seq;
   return encodeCursor({ schoolId: school.id, seq });
 }

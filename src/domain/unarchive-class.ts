@@ -26,7 +26,10 @@ export async function unarchiveClass(ctx: Context, input: { classId: string }): 
   });
 }
 
-/** A step: unarchives classes, and the chats that were archived with them. The caller has locked the school and the classes. */
+/**
+ * Within the caller's transaction: unarchives classes, and the chats that were archived with them. The caller has locked the
+ * school and the classes.
+ */
 export async function unarchiveAll(tx: Tx, schoolId: string, classIds: readonly string[]): Promise<void> {
   await tx.prisma.class.updateMany({ where: { id: { in: [...classIds] } }, data: { archivedAt: null } });
   for (const classId of classIds) record(tx, 'class.unarchived', { schoolId, classId });

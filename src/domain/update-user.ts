@@ -20,10 +20,10 @@ export interface UpdateUserInput extends Partial<{ [K in keyof Names]: string | 
 
 /**
  * Corrects the names, the contact details and the external ids of a person. An omitted field keeps its value. Does nothing if
- * nothing changes. Records a change of names or contact details in each school where the person has a role, and adds these
- * columns to `handSet`. Regulation 2.1 a.
+ * nothing changes. Records a change of names or contact details in each school where the person has a role. Adds the changed
+ * columns to `handSet`, so that imports keep them. Regulation 2.1 a.
  * @throws CONFLICT for names of a person who has roles only in other schools. CONFLICT for contact details of a person who
- *   has a role in another school too, since the e-mail address receives links for a new password.
+ *   also has a role in another school, since the e-mail address receives links for a new password.
  */
 export async function updateUser(ctx: Context, input: UpdateUserInput): Promise<User> {
   const { schoolId, userId, facts } = await findUserInSchool(ctx, input);

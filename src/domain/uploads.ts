@@ -18,12 +18,12 @@ import { normalizeLine } from './text.ts';
 
 export const maxUploadBytes = 200 * 1024 * 1024;
 
-/** How many uploads of a school may wait for their use. */
+/** Maximum number of uploads of a school that have not been used yet. */
 const maxWaiting = 20;
 
 /**
  * Announces a file. The person or service then sends the bytes to the `url` of the upload.
- * @throws INVALID for a file over 200 MB; CONFLICT while 20 uploads of the school wait for their use.
+ * @throws INVALID for a file over 200 MB; CONFLICT if the school has 20 uploads that have not been used yet.
  */
 export async function createUpload(ctx: Context, input: { schoolId: string; name: string; size: number }): Promise<Upload> {
   const { id: schoolId } = await findFor(ctx, 'School', input.schoolId, 'upload.create');
@@ -40,7 +40,7 @@ export async function createUpload(ctx: Context, input: { schoolId: string; name
   });
 }
 
-/** Requests at the same moment may exceed the limit by a few. */
+/** Refuses an upload above the limit. Requests at the same moment may exceed the limit by a few. */
 async function refuseTooMany(tx: Tx, schoolId: string): Promise<void> {
   if ((await tx.prisma.upload.count({ where: { schoolId } })) < maxWaiting) return;
   throw conflict([

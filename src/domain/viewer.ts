@@ -9,7 +9,10 @@ import { isResourceType, isTargetOf, loadFacts, resourceTypes } from './resource
 
 export { actions, clauseOf, type Action };
 
-/** Returns the viewer; null for a service and an anonymous actor. People without a role may read their own row too. */
+/**
+ * Returns the viewer; null for a service and an anonymous actor. Needs no right: people without a role may read their own
+ * row.
+ */
 export async function viewer(ctx: Context): Promise<User | null> {
   const id = actingUserId(ctx);
   return id === null ? null : ctx.loaders.ownRow(id);

@@ -73,7 +73,8 @@ async function lockEnrolments(tx: Tx, { id, studentId }: { id: string; studentId
   for (const classId of heldClassIds) await lock(tx, 'Class', classId, 'hold');
   const student = await lock(tx, 'User', studentId);
   const current = await findEnrolments(tx, id);
-  // Another transaction voided the previous enrolment before the lock, so the enrolment before that becomes known only now.
+  // If another transaction voided the previous enrolment before the lock, an earlier enrolment is now the previous one. Its
+  // class becomes known only now.
   for (const classId of classIdsOf(current)) if (!heldClassIds.has(classId)) await lockLate(tx, 'Class', classId, 'hold');
   return { student, ...current };
 }

@@ -33,7 +33,7 @@ export interface RightsInvalidator {
   invalidate(schoolId: string, events: readonly LoggedEvent[]): void;
 }
 
-/** The newest events of a school while `retain` keeps them. */
+/** The newest events of one school, in memory. They are kept until each caller of `retain` has released the school. */
 class SchoolBuffer {
   readonly schoolId: string;
   retainCount = 0;
@@ -149,7 +149,10 @@ export class LogReader {
     return performance.now() - (this.#schools.get(schoolId)?.readAt ?? -Infinity);
   }
 
-  /** Reads the log to its end, so that every change of rights up to now has invalidated the cached rights. @throws if reading fails. */
+  /**
+   * Reads the log to its end, so that every change of rights up to now has invalidated the cached rights.
+   * @throws Error if reading fails.
+   */
   async refresh(schoolId: string): Promise<void> {
     const school = this.#schools.get(schoolId);
     if (school === undefined) return;

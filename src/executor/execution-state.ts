@@ -30,7 +30,7 @@ export interface CompiledField {
   keyBytes: StaticBytes;
   /** The constant value of `__typename` as JSON. */
   constant: StaticBytes | undefined;
-  /** Copies the value from a row's bytes, if the field consists of raw columns. */
+  /** Copies the value from a row's bytes, if the value is made up of texts of columns (src/executor/raw-columns.ts). */
   rawColumns: RawColumnWriter | undefined;
   nullable: boolean;
   complete: CompleteValue;

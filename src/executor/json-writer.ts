@@ -1,6 +1,6 @@
 /**
- * Writes JSON as bytes into pooled buffers. Saves strings that would only be copied. Also saves the page faults of
- * new memory, which cost more than the writing (docs/profile.md).
+ * Writes JSON as bytes into pooled buffers. This avoids strings that would only be copied. It also avoids the page
+ * faults of new memory, which cost more than the writing (docs/profile.md).
  */
 
 /** A buffer, also as a DataView. */
@@ -15,7 +15,10 @@ const maxPooledBytes = 16 * 1024 * 1024;
 const minBufferBytes = 64 * 1024;
 const maxBufferBytes = 4 * 1024 * 1024;
 
-/** Returns the last released buffer of at least `size` bytes, or a new one. New sizes are powers of two, for reuse. */
+/**
+ * Returns the last released buffer of at least `size` bytes, or a new buffer. The sizes of new buffers are powers of
+ * two, so that later calls can use them again.
+ */
 function acquireBuffer(size: number): PooledBuffer {
   const index = bufferPool.findLastIndex(({ bytes }) => bytes.length >= size);
   if (index < 0) {
@@ -56,8 +59,8 @@ export class StaticBytes {
 }
 
 /**
- * The constant start of a Base64 string. `encoded` is the quote and the encoded complete triples of bytes.
- * `remainder` is the last zero to two bytes.
+ * The constant start of a Base64 string. Base64 encodes three bytes at a time. `encoded` is the quote, and all complete
+ * triples of bytes in Base64. `remainder` is the zero, one or two bytes that are left.
  */
 export class Base64Prefix {
   readonly encoded: StaticBytes;
@@ -224,7 +227,10 @@ function needsEscape(word: number): boolean {
   return ((controls | quoted | slashed) & 0x80808080) !== 0;
 }
 
-/** A part of the output: in order, pairs of positions in the writer (start and end), and nested segments. */
+/**
+ * A part of the output. `parts` contains, in the order of the output, pairs of positions in the writer (start and end),
+ * and nested segments.
+ */
 export interface Segment {
   parts: (number | Segment)[];
   /** Start of the bytes that `closeSegment` adds next. */

@@ -1,6 +1,6 @@
 import { builder } from './builder.ts';
 
-/** The enums of several nouns. */
+/** The enums that several types of the schema use. */
 
 export const RoleEnum = builder.enumType('Role', {
   description:

@@ -63,8 +63,8 @@ const RefusalRef = builder
   });
 
 /**
- * The parsed input; `never` until TypeScript has inferred the fields. TypeScript checks a `run` that is not a lambda before
- * it infers the fields.
+ * The parsed input. TypeScript checks a `run` that is not a lambda before it infers the fields. Until then this type is
+ * `never`, so that the check passes.
  */
 type ParsedInput<Fields extends InputFieldMap> = string extends keyof Fields ? never : InputShapeFromFields<Fields>;
 
@@ -73,7 +73,7 @@ interface ValueType {
   readonly $inferType: object;
 }
 
-/** The value that `run` must return for `returns`. */
+/** The type of the value that `run` must return, by the option `returns` of the mutation. */
 type Returned<T extends ResourceType | ValueType> = T extends ResourceType
   ? Resources[T]
   : T extends { readonly $inferType: infer Value }

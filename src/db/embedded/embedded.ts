@@ -106,7 +106,10 @@ interface LockedFolder {
   lost: AbortSignal;
 }
 
-/** Checks that this process holds the folder. @throws ConfigError if it was lost, even before `abort` had a listener. */
+/**
+ * Checks that this process still holds the folder.
+ * @throws ConfigError if another process has taken the folder, even before the signal `lost` had a listener.
+ */
 function checkHeld({ lock, lost }: LockedFolder): void {
   lock.check();
   lost.throwIfAborted();
@@ -202,7 +205,9 @@ class DatabaseWorker implements Embedded {
     void this.#worker.terminate();
   }
 
-  /** Rejects everything that waits for the worker. Keeps the first reason. */
+  /**
+   * Makes every request that waits for the worker fail with the error. `#stopReason` keeps the error of the first call.
+   */
   #stop(error: Error): void {
     this.#stopReason ??= error;
     if (!this.#isClosing) this.#reportFailure(this.#stopReason);

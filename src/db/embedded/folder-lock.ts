@@ -77,7 +77,10 @@ export async function lockFolder(dir: string, options: LockOptions): Promise<Fol
   }
 }
 
-/** Returns whether the owner is alive. A removed lock counts as alive, because the owner of a later lock removed it. */
+/**
+ * Returns whether the owner of a lock is alive. Also returns true if the lock is gone: then the owner of a higher lock
+ * has removed it, and the caller must look again.
+ */
 async function isAliveOrGone(lock: string, machine: string | null, onWait: (owner: Owner | undefined) => void): Promise<boolean> {
   try {
     return await isAlive(lock, machine, onWait);
@@ -91,7 +94,10 @@ interface ClaimedLock {
   number: number;
   owner: Owner;
   server: { close(): void } | undefined;
-  /** Start of the first lease as Unix time in ms. Another machine may take the folder over `leaseMs` later. */
+  /**
+   * Unix time in ms at which the first lease starts. Another machine may take over the folder `leaseMs` after this
+   * time.
+   */
   confirmedAt: number;
 }
 
@@ -200,7 +206,7 @@ class HeldLock implements FolderLock {
       this.#confirmedAt = Date.now();
     } catch (error) {
       if (isGone(error)) return this.#lose('was replaced');
-      // Gives the folder up in time: another machine may take the folder over `leaseMs` after the last renewal.
+      // Gives up the folder before another machine may take it over, which is `leaseMs` after the last renewal.
       const { code } = error as NodeJS.ErrnoException;
       if (this.#unconfirmedMs() > leaseMs - 2 * renewalMs) this.#lose(`cannot be written any more (${code})`);
     }

@@ -118,8 +118,8 @@ export async function isAlive(lock: string, machine: string | null, onWait: (own
   if (owner !== undefined && machine !== null && owner.machine === machine) {
     const code = await connectTo(lock, owner);
     if (code === undefined || code === 'EAGAIN') return true;
-    // Only on Linux. Other systems also refuse a connection when the queue is full, and their machine id is only the
-    // host name.
+    // Only Linux gives this proof. Other systems also refuse a connection when the queue is full, and their machine id
+    // is only the host name.
     if (code === 'ECONNREFUSED' && process.platform === 'linux' && owner.device === deviceOf(lock)) return false;
   }
   onWait(owner);

@@ -55,7 +55,10 @@ export class ProtocolStream extends Duplex {
     this.#pending = this.#pending.subarray(end);
   }
 
-  /** Returns the number of pending bytes that form whole turns. */
+  /**
+   * Returns how many of the pending bytes can be forwarded: up to the last message after which the client waits for an
+   * answer.
+   */
   #endOfTurn(): number {
     const bytes = this.#pending;
     let at = 0;

@@ -15,7 +15,10 @@ import { loadPresentRoster } from './present-roster.ts';
 import type { PersonState } from './plan-rows.ts';
 
 export interface ApplyOptions {
-  /** How many of the people whom an import covers may leave, in per cent; 100 means any number. */
+  /**
+   * How many people may leave their class or the school by an import, in per cent of the people whom the file should list;
+   * 100 means any number.
+   */
   threshold?: number | null;
   skipErrors?: boolean | null;
 }
@@ -35,9 +38,7 @@ export async function applyPlan(ctx: Context, input: ApplyOptions & { planId: st
   return applyFound(ctx, found, () => input);
 }
 
-/**
- * Applies a plan with the options that `optionsOf` gives for the locked plan. Leaves the plan as it is if they are null.
- */
+/** Applies a plan. `optionsOf` gets the locked plan, and returns the options. If it returns null, the plan stays as it is. */
 export async function applyFound(
   ctx: Context,
   found: Pick<Plan, 'id' | 'schoolId'>,
@@ -54,14 +55,14 @@ export async function applyFound(
       const rows = await loadStoredRows(tx, plan.id);
       if (options.skipErrors !== true) await refuseErrors(tx, plan.id);
       const things = byNoun(rows);
-      // Who leaves at the turn of a year was stated when the plan was made.
+      // There is no limit for the turn of a year: the input of `planYear` states which grades leave the school.
       const isImport = plan.source === 'IMPORT';
       if (isImport) refuseTooManyEnds(things.people, plan.coveredCount, thresholdOf(options.threshold));
       await lockThings(tx, things);
       const present = await loadPresentRoster(tx, plan);
       refuseMoved(rows, presentStates(present), ({ before }) => before);
       refuseNewNamesakes(things, present);
-      // At the turn of a year a deactivated pupil moves with the class.
+      // The turn of a year moves a deactivated pupil with the class. Only an import is refused.
       if (isImport) refuseDeactivated(things, present);
       refuseStaying(things, present);
       refuseImpossibleAssignments(things, present);
@@ -105,8 +106,9 @@ async function refuseErrors(tx: Tx, planId: string): Promise<void> {
 }
 
 /**
- * Counts the people who leave the school, leave their class for no other class, or lose a role. @throws CONFLICT if they are
- * more than `threshold` per cent of the covered people.
+ * Refuses a plan by which too many people leave. Counts the people who leave the school, who leave their class without
+ * entering another class, or who lose a role.
+ * @throws CONFLICT if they are more than `threshold` per cent of `coveredCount`.
  */
 function refuseTooManyEnds(people: readonly StoredRow<PersonState>[], coveredCount: number, threshold: number): void {
   const lost = people.filter(
@@ -127,7 +129,8 @@ function refuseTooManyEnds(people: readonly StoredRow<PersonState>[], coveredCou
 
 /**
  * Locks the classes and people that the plan changes or refers to, in the order of `lockRank`. Then locks the chats that
- * these people own or moderate, and those of ending classes: a chat whose moderator leaves needs another moderator.
+ * these people own or moderate, since a chat whose moderator leaves gets another moderator. Also locks the chats of the
+ * classes that end.
  */
 async function lockThings(tx: Tx, things: RowsByNoun): Promise<void> {
   const { classIds, userIds } = existingIds(things);
@@ -136,7 +139,7 @@ async function lockThings(tx: Tx, things: RowsByNoun): Promise<void> {
   await lockChats(tx, { userIds: [...userIds], classIds: endingClasses(things) });
 }
 
-/** A step: locks the open chats that these people own or moderate, and all chats of these classes. */
+/** Within the caller's transaction: locks the open chats that these people own or moderate, and all chats of these classes. */
 export async function lockChats(tx: Tx, { userIds, classIds }: { userIds: readonly string[]; classIds: readonly string[] }): Promise<void> {
   const chats = await tx.query<{ id: string }>(
     `select m.chat_id as id from chat_member m join chat c on c.id = m.chat_id and c.archived_at is null

@@ -8,8 +8,9 @@ import type { PresentRoster } from './present-roster.ts';
 /** Checks that the school is still as it was when a plan was made. The caller holds the locks. */
 
 /**
- * @throws CONFLICT if an object (class, subject, person or assignment) is no longer in the state that `expected` returns for
- *   its row. The message names these rows.
+ * Refuses a plan if one of its objects (classes, subjects, people, assignments) has changed. `states` holds the present
+ * states, and `expected` returns the state that the object of a row should have.
+ * @throws CONFLICT that names the rows whose object has changed.
  */
 export function refuseMoved(
   rows: readonly StoredRow[],
@@ -31,7 +32,10 @@ const changedSince = (rows: readonly StoredRow[]) => {
   );
 };
 
-/** @throws CONFLICT that names the people whom an import changes although they were deactivated after the plan was made. */
+/**
+ * Refuses an import that changes people who were deactivated after the plan was made.
+ * @throws CONFLICT that names the rows of these people.
+ */
 export function refuseDeactivated({ people }: RowsByNoun, present: PresentRoster): void {
   const deactivated = new Set(present.people.filter(({ isDeactivated }) => isDeactivated).map(({ id }) => id));
   const changed = people.filter(({ operation, thingId }) => operation === 'CHANGE' && deactivated.has(thingId));
@@ -39,8 +43,9 @@ export function refuseDeactivated({ people }: RowsByNoun, present: PresentRoster
 }
 
 /**
- * @throws CONFLICT if the number of namesakes of a person in an ADD has changed since the plan was made: somebody may have
- *   created that person.
+ * Refuses to add a person whom somebody may have created after the plan was made. The sign of this is that the number of
+ * people with the same name has changed.
+ * @throws CONFLICT that names the rows of these people.
  */
 export function refuseNewNamesakes({ people }: RowsByNoun, present: PresentRoster): void {
   const counts = countNames(present.people);
@@ -50,7 +55,10 @@ export function refuseNewNamesakes({ people }: RowsByNoun, present: PresentRoste
   if (moved.length > 0) throw changedSince(moved);
 }
 
-/** @throws CONFLICT that names the classes which end although somebody stays in them: a pupil, or a teacher with an assignment. */
+/**
+ * Refuses to end a class in which somebody stays: a pupil, or a teacher with an assignment.
+ * @throws CONFLICT that names the rows of these classes.
+ */
 export function refuseStaying({ classes, people, assignments }: RowsByNoun, present: PresentRoster): void {
   const leaving = new Set(people.filter(({ before, after }) => before?.classId !== after?.classId).map(({ thingId }) => thingId));
   const ended = new Set(assignments.filter(({ before }) => before !== null).map(({ thingId }) => thingId));
@@ -71,8 +79,9 @@ export function refuseStaying({ classes, people, assignments }: RowsByNoun, pres
 }
 
 /**
- * @throws CONFLICT for assignments that cannot start. The message names their rows. Reasons: the person is deactivated, the
- *   person will not be a teacher of the school, the subject will not exist, or another open assignment has the same `workOf`.
+ * Refuses assignments that cannot start: the person is deactivated, the person will not be a teacher of the school, the
+ * subject will not exist, or another open assignment is for the same work (`workOf`).
+ * @throws CONFLICT that names the rows of these assignments.
  */
 export function refuseImpossibleAssignments({ subjects, people, assignments }: RowsByNoun, present: PresentRoster): void {
   const rolesAfter = new Map<string, readonly string[]>([

@@ -86,7 +86,10 @@ export class PeopleComparison {
     return { rows: withRenameNotes(this.#rows), of: this.#of, endedIds: this.#endedIds, coveredCount: this.#coveredCount(covered) };
   }
 
-  /** Returns the number of covered people. A roster of changes covers nobody: the number is then that of the whole school. */
+  /**
+   * Returns the number of people whom the file should list. A file of changes need not list anyone: for such a file, returns
+   * the number of all people with a role in the school.
+   */
   #coveredCount(covered: readonly PresentPerson[]): number {
     return covered.length > 0 ? covered.length : this.#present.people.filter(({ grants }) => grants.length > 0).length;
   }
@@ -188,7 +191,8 @@ export class PeopleComparison {
 
   /**
    * Returns the roles after the import, and the code of the note about a role that is withheld. Neither grants nor ends a
-   * role in `#withheld`. Ends a role only if an import granted it and the file covers it.
+   * role in `#withheld`. Ends any other role only if an import granted it, the file states roles of the person, and the file
+   * should list the people with this role.
    */
   #rolesAfter({ roles, person }: Wanted, found: Found): [Role[], NoteCode | null] {
     const grants = found?.grants ?? [];
@@ -240,8 +244,8 @@ export class PeopleComparison {
   }
 
   /**
-   * Returns whether the file covers a person: a covered person who is missing from the file has left the school. A file in
-   * the LIST format covers only pupils of the classes that the file names.
+   * Returns whether the file should list a person. If the file does not list such a person, the person has left the school. A
+   * file in the LIST format should list only the pupils of the classes that it names.
    */
   #covers({ grants, enrolment }: PresentPerson): boolean {
     const { format, classes } = this.#roster;

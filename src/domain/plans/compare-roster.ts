@@ -8,7 +8,9 @@ import type { PresentRoster } from './present-roster.ts';
 /** The difference between what a file states and what a school has. */
 export interface RosterDifference {
   rows: PlannedRow[];
-  /** The number of people whom the file covers. A covered person who is missing from the file has left the school. */
+  /**
+   * The number of people whom the file should list. If the file does not list such a person, the person has left the school.
+   */
   coveredCount: number;
 }
 

@@ -10,10 +10,11 @@ import { notes } from './notes.ts';
 export type EditPlanRowInput = RowEdit & { planRowId: string; isApplied?: boolean | null };
 
 /**
- * Decides about one row of a plan that is READY: excludes its change; applies it, also where a rule had withheld it; or, in the
- * plan of a school year, gives a pupil another class or lets them leave, renames a new class, or gives an assignment another
- * teacher. Does nothing if it is so already. Regulation 2.1 b, f, g.
- * @throws INVALID unless there is exactly one decision; CONFLICT for a row in ERROR, for one that changes nothing, for a
+ * Stores one decision about one row of a plan that is READY. `isApplied: false` excludes the change of the row. `isApplied:
+ * true` applies the change, even if a rule withheld it. The other decisions are only for the plan of a school year: a pupil
+ * goes to another class or leaves the school, a new class gets another name, an assignment gets another teacher. Does nothing
+ * if the row already is as decided. Regulation 2.1 b, f, g.
+ * @throws INVALID unless there is exactly one decision. CONFLICT for a row in ERROR, for a row that changes nothing, for a
  *   decision that does not fit the row, and for a plan that is not READY.
  */
 export async function editPlanRow(ctx: Context, { planRowId, isApplied, ...edit }: EditPlanRowInput): Promise<PlanRow> {
@@ -51,7 +52,7 @@ function refuseFixed(plan: Plan, row: PlanRow): void {
     });
 }
 
-/** Returns null if the row is included or excluded already. */
+/** Returns the change that applies a row or excludes it; null if the row is applied or excluded already. */
 function inclusionOf({ operation, proposed }: PlanRow, isApplied: boolean): RowChange | null {
   const decided = isApplied ? proposed : 'KEEP';
   return operation === decided ? null : { operation: decided, code: isApplied ? null : 'EXCLUDED' };

@@ -10,9 +10,12 @@ import type { PresentPerson } from './present-roster.ts';
 export type Match = PresentPerson | 'NEW' | 'AMBIGUOUS';
 
 export interface Matches {
-  /** The match by the key of the person in the roster. */
+  /** The match of each person of the roster, by the key of the person. */
   of: ReadonlyMap<string, Match>;
-  /** The people of the school whom the roster names, also ambiguously. They have not left the school. */
+  /**
+   * The people of the school whom the roster names, including people whom an AMBIGUOUS row may mean. They have not left the
+   * school.
+   */
   named: ReadonlySet<PresentPerson>;
 }
 
@@ -39,8 +42,8 @@ export function countNames(present: readonly PresentPerson[]): Map<string, numbe
 const isStudent = ({ grants }: PresentPerson): boolean => grants.some(({ role }) => role === 'STUDENT');
 
 /**
- * The limit, for one name, of rows without an id and of people of the school. Above the limit every row of the name is
- * AMBIGUOUS. Without the limit, 20,000 rows of one name took 12 s.
+ * Maximum number, for one name, of rows without an external id, and of people of the school. If there are more rows or more
+ * people, every row of the name is AMBIGUOUS. Without the limit, 20,000 rows of one name took 12 s.
  */
 const maxNamesakes = 100;
 
@@ -93,7 +96,7 @@ class Namesakes {
     this.#people = new Set(people);
   }
 
-  /** Returns the matches. `left` are the people without a match, if a row about some of them is ambiguous. */
+  /** Returns the matches. `left` are the people without a match, if a row may mean one of them; otherwise `left` is empty. */
   resolve(): { of: ReadonlyMap<PersonToMatch, Match>; left: Iterable<PresentPerson> } {
     if (this.#people.size > maxNamesakes || this.#rowsWithoutId().length > maxNamesakes)
       return { of: new Map([...this.#rows].map((row) => [row, 'AMBIGUOUS'])), left: this.#people };

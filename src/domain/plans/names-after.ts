@@ -21,9 +21,9 @@ export function isUsable(person: RosterPerson): boolean {
 type Names = Pick<PersonState, 'surname' | 'givenName' | 'patronymic' | 'birthDate' | 'email'>;
 
 /**
- * Returns the names after an import, and the code of the note if a name of the file is not taken. Keeps a name that a person
- * corrected by hand, and every name of a person who has a role in another school. Sets the e-mail address only if the person
- * has no address.
+ * Returns the names after an import, and the code of a note if the school keeps its name instead of the name in the file.
+ * Keeps a name that a person corrected by hand, and every name of a person who has a role in another school. Sets the e-mail
+ * address only if the person has no address.
  */
 export function namesAfter(wanted: RosterPerson | undefined, found: PresentPerson | undefined): [Names, NoteCode | null] {
   if (wanted === undefined) return [namesOf(found!), null];
@@ -42,8 +42,8 @@ export function namesAfter(wanted: RosterPerson | undefined, found: PresentPerso
   for (const column of ['surname', 'givenName', 'patronymic'] as const) {
     if (stated[column] === present[column]) continue;
     const reason = found.handSet.includes(column) ? 'NAME_SET_BY_HAND' : found.isElsewhere ? 'IN_ANOTHER_SCHOOL' : null;
-    // Without an external id, the name found the person. The spelling of the school stays, since the file may have е for ё.
-    // Only a missing patronymic is filled in.
+    // A row without an external id was matched by its name. The school keeps its own spelling, since the file may have е for
+    // ё. Only a missing patronymic is filled in.
     if (reason === null && (wanted.externalId !== undefined || present[column] === null)) continue;
     Object.assign(kept, { [column]: present[column] });
     code ??= reason;

@@ -7,7 +7,7 @@ export interface Note {
   message: Message;
 }
 
-/** The notes of comparing a roster with a school, by code. src/roster/README.md lists the codes of the file reader. */
+/** The notes of the rows of plans, by code. src/roster/README.md lists the further codes of the file reader. */
 export const notes = {
   NAMESAKES: [
     'Под это описание подходят несколько человек в школе или в файле. Добавьте в файл дату рождения или идентификатор.',

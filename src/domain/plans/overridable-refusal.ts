@@ -1,11 +1,11 @@
 import { Refusal, type Message } from '../../errors.ts';
 
-/** The argument of `applyPlan` that lets one go on, and the value that is needed. */
+/** The argument of `applyPlan` that overrides a refusal, with the value that it needs. */
 export type Override = readonly ['threshold', number] | readonly ['skipErrors', true];
 
 /** A refusal to apply a plan that an argument overrides. Its message names the argument with the value that is needed. */
 export class OverridableRefusal extends Refusal {
-  /** What stands in the way, with the numbers. */
+  /** Why the plan is refused, with the numbers, but without the name of the argument. */
   readonly facts: Message;
   readonly override: Override;
 

@@ -2,12 +2,13 @@ import { conflict } from '../../errors.ts';
 import type { Plan } from '../entities.ts';
 
 /**
- * The rows of a plan hold names. Housekeeping (src/jobs/housekeeping.ts) deletes them 90 days after the plan was applied or,
- * if it was not, made. It keeps those of a scheduled plan, and the plan itself.
+ * Days for which the rows of a plan are kept: the rows hold names. The days count from the time when the plan was applied, or
+ * from the time when it was made if it was not applied. Then housekeeping (src/jobs/housekeeping.ts) deletes the rows, and
+ * keeps the plan. It keeps the rows of a scheduled plan.
  */
 export const planRowDays = 90;
 
-/** @throws CONFLICT for a plan whose rows are kept no longer, or may go at any moment. */
+/** Refuses a plan whose rows housekeeping has deleted, or may delete within a day. @throws CONFLICT. */
 export function refuseOld({ createdAt, appliedAt, appliesAt }: Plan): void {
   if (appliesAt !== null || (appliedAt ?? createdAt).getTime() > Date.now() - (planRowDays - 1) * 86_400_000) return;
   throw conflict(

@@ -44,7 +44,7 @@ export class PlanReversal {
     const userIds = [...new Set([...people.map(({ thingId }) => thingId), ...workers])];
     await followRules(this.#tx, schoolId, ...userIds);
     await revokeWithoutRole(this.#tx, schoolId, userIds);
-    // When the plan ended a person, it revoked the invitation. The person needs a new invitation.
+    // The plan revoked the invitations of the people whom it ended. These people need new invitations.
     const returned = people.filter(({ operation }) => operation === 'END').map(({ thingId }) => thingId);
     await issuePersonalInvitations(this.#ctx, this.#tx, { schoolId, userIds: returned });
     await this.#archive(classes);
@@ -92,8 +92,8 @@ export class PlanReversal {
   }
 
   /**
-   * Archives the classes that the plan made. `refuseDependents` in undo-plan.ts has checked that they have no other people or
-   * chats.
+   * Archives the classes that the plan made. `refuseDependents` in undo-plan.ts has checked that nobody has since added other
+   * people or chats to them.
    */
   async #archive(classes: RowsByNoun['classes']): Promise<void> {
     const added = classes.filter(({ operation }) => operation === 'ADD').map(({ thingId }) => thingId);

@@ -51,7 +51,7 @@ export interface AssignmentState {
 export type RowState = ClassState | SubjectState | PersonState | AssignmentState;
 
 export interface PlannedRow {
-  /** Null for an error of the file reader: it is about no single thing. */
+  /** Null for an error of the file reader, which is not about one class, subject, person or assignment. */
   noun: PlanRow['noun'];
   operation: PlanRow['operation'];
   /** The operation that the file asks for. Differs from `operation` if a rule withholds it. */
@@ -78,7 +78,10 @@ const rowOf = <State extends RowState>(
   after: State | null,
 ): PlannedRow => ({ ...thing, operation, proposed: operation, after, file: at?.file ?? null, line: at?.line ?? null, note: note ?? null });
 
-/** Returns an ADD, a CHANGE or a KEEP row: `after` is compared with the state before. */
+/**
+ * Returns an ADD row if there was no state before. Otherwise returns a CHANGE row, or a KEEP row if `after` is the same
+ * state.
+ */
 export function changeRow<State extends RowState>(thing: Thing<State>, after: State): PlannedRow {
   if (thing.before === null) return rowOf(thing, 'ADD', after);
   return isSameState(thing.before, after) ? rowOf(thing, 'KEEP', null) : rowOf(thing, 'CHANGE', after);

@@ -39,7 +39,7 @@ const selectRows = `
 
 export const loadStoredRows = (tx: Tx, planId: string): Promise<StoredRow[]> => tx.query<StoredRow>(selectRows, [planId]);
 
-/** Stores `done` of each row: what applying the row made and ended. */
+/** Stores `done` of each row: the ids of what was created and ended when the row was applied. */
 export async function writeDone(tx: Tx, rows: readonly StoredRow[]): Promise<void> {
   const values = rows.flatMap(({ id, done }) => (done === null ? [] : [{ id, done }]));
   await tx.execute(`update plan_row p set done = r.done from jsonb_to_recordset($1::jsonb) as r (id uuid, done jsonb) where p.id = r.id`, [

@@ -6,9 +6,12 @@ import { stateOfClass, stateOfSubject } from './compare-classes.ts';
 import { stateOfPerson } from './compare-people.ts';
 import type { PresentRoster } from './present-roster.ts';
 
-/** The stored rows of a plan, and whether their things (classes, subjects, people, assignments) have changed since. */
+/**
+ * The rows of a plan as the database stores them. Each row changes one thing: a class, a subject, a person or an assignment.
+ * `movedRows` finds the rows whose thing is no longer in the expected state.
+ */
 
-/** What applying a row made and ended: ids of rows in the database. `undoPlan` reads them. */
+/** The ids of the database rows that were created and ended when a row of a plan was applied. `undoPlan` reads them. */
 export interface Done {
   grants?: string[];
   endedGrants?: string[];
@@ -73,7 +76,10 @@ export function presentStates(present: PresentRoster): ReadonlyMap<string, RowSt
   ]);
 }
 
-/** Returns the rows whose thing is no longer in the state that `expected` returns. */
+/**
+ * Returns the rows whose class, subject, person or assignment is not in the state that `expected` returns for the row.
+ * `states` holds the present states by id.
+ */
 export function movedRows(
   rows: readonly StoredRow[],
   states: ReadonlyMap<string, RowState>,

@@ -88,14 +88,20 @@ export class PlanWriter {
     );
   }
 
-  /** Archives the classes before their pupils leave: the members of their chats stay, and can read them. */
+  /**
+   * Archives the classes that end, before their pupils leave. Members stay in the chats of an archived class, so the pupils
+   * can still read these chats.
+   */
   async #endClasses(classes: RowsByNoun['classes']): Promise<void> {
     const ended = await archiveAll(this.#tx, this.#plan.schoolId, endingClasses({ classes }));
     for (const row of classes.filter(({ operation }) => operation === 'END'))
       note(row, { endedAssignments: ended.filter(({ classId }) => classId === row.thingId).map(({ id }) => id) });
   }
 
-  /** Ends assignments in classes that go on. Those in ending classes have ended with the class. */
+  /**
+   * Ends assignments in classes that stay open. `#endClasses` has ended the assignments in the classes that the plan
+   * archives.
+   */
   async #endAssignments({ classes, assignments }: RowsByNoun): Promise<void> {
     const archived = new Set(endingClasses({ classes }));
     const ending = assignments.filter(({ before }) => before !== null && !archived.has(before.classId));

@@ -27,10 +27,12 @@ const graduatingByDefault = [11];
 const regroupedByDefault = [9];
 
 /**
- * Plans the turn of a school year: each open class of the year before ends and is followed by a class of the next grade, with
- * its pupils and its class teacher; subject teachers are proposed. Changes nothing but the plan. Regulation 2.1 b, f, g.
- * @throws INVALID for grades outside 1 to 11, for a grade that is both graduating and regrouped, for an unusable class name,
- *   and for a successor of a class that is not open; CONFLICT if the year before has no open class.
+ * Plans the turn of a school year. Each open class of the year before ends. A class of the next grade follows it, with its
+ * pupils and its class teacher; subject teachers are proposed. No class follows a class without pupils, or a class whose
+ * pupils graduate or are regrouped. `successors` overrides these rules. Changes nothing but the plan. Regulation 2.1 b, f, g.
+ * @throws INVALID for grades outside 1 to 11, for a grade that is both graduating and regrouped, and for an unusable class
+ *   name. INVALID for the successor of a class that is not open in the year before. CONFLICT if the year before has no open
+ *   class.
  */
 export async function planYear(ctx: Context, input: PlanYearInput): Promise<Plan> {
   const school = await findFor(ctx, 'School', input.schoolId, 'year.plan');
@@ -60,9 +62,9 @@ export async function planYear(ctx: Context, input: PlanYearInput): Promise<Plan
 }
 
 /**
- * Returns the stated year. Without one, returns the present year while the year before has open classes, so that a school
- * can turn its year late; otherwise the next year.
- * @throws INVALID for a year other than the present and the next one.
+ * Returns the year that starts: the stated year, if there is one. Otherwise returns the present year if the year before it
+ * still has open classes, because the turn of the school is then late. Otherwise returns the next year.
+ * @throws INVALID for a stated year that is neither the present year nor the next year.
  */
 async function startingYear(tx: Tx, school: School, stated: SchoolYear | null): Promise<SchoolYear> {
   const now = await schoolYearOf(tx, school.id, new Date());

@@ -21,7 +21,10 @@ export interface PlanRowFilter {
   code?: string | null;
 }
 
-/** The form of a code. Another text becomes an empty code, which matches no row: PostgreSQL would fail on U+0000. */
+/**
+ * The form of every code. `filterOf` replaces any other text by an empty code, which matches no row: PostgreSQL would fail on
+ * U+0000.
+ */
 const codePattern = /^[A-Z0-9_]+$/;
 
 const filterOf = ({ operation, noun, code }: PlanRowFilter) => ({

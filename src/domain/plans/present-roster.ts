@@ -36,9 +36,12 @@ export interface PresentPerson {
   hasJoined: boolean;
   isDeactivated: boolean;
   externalId: string | null;
-  /** The current roles in the school. Empty for a person who has left and is known by an external id. */
+  /**
+   * The current roles in the school. Empty for a person who has left the school, and was loaded by an external id or by
+   * `userIds`.
+   */
   grants: readonly PresentGrant[];
-  /** Whether the person has a role in another school too. */
+  /** Whether the person also has a role in another school. */
   isElsewhere: boolean;
   /** The current enrolment, in this school or another. */
   enrolment: PresentEnrolment | null;
@@ -74,7 +77,7 @@ export interface PresentRoster {
   schoolYearId: string;
   /** The first day of the year, as `YYYY-MM-DD`. */
   yearStartsOn: string;
-  /** The classes of the year, archived ones included. For the turn of a year also those of the year before. */
+  /** The classes of the year, including archived classes. For the turn of a year, also the classes of the year before. */
   classes: readonly PresentClass[];
   /** The external ids of the classes of other years. */
   otherClassIds: ReadonlySet<string>;
@@ -140,7 +143,10 @@ type PersonRow = Omit<PresentPerson, 'enrolment'> & {
   admittedOn: string | null;
 };
 
-/** Loads the people, classes and assignments of a school in one school year, for a YEAR plan also the classes of the year before. */
+/**
+ * Loads the people, classes and assignments of a school in one school year. For a plan of the source YEAR, also loads the
+ * classes and assignments of the year before.
+ */
 export async function loadPresentRoster(tx: Tx, scope: RosterScope): Promise<PresentRoster> {
   const { schoolId, schoolYearId, system, source, userIds = [] } = scope;
   const school = await tx.prisma.school.findUniqueOrThrow({ where: { id: schoolId } });

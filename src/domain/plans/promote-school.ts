@@ -15,11 +15,17 @@ export interface ClassName {
 }
 
 export interface PromotionRules {
-  /** The pupils of these grades leave the school. Those of the last grade always do. */
+  /**
+   * The pupils of these grades leave the school. So do the pupils of grade 11, unless grade 11 is regrouped. The pupils of a
+   * class in `successors` stay.
+   */
   graduatingGrades: ReadonlySet<number>;
   /** The pupils of these grades leave their class, but not the school. They wait for the list of their new classes. */
   regroupedGrades: ReadonlySet<number>;
-  /** The classes that do not pass into the next grade under their own letter, by the id of the ending class. */
+  /**
+   * The names of the classes that follow, where they are not simply the next grade with the same letter. By the id of the
+   * ending class.
+   */
   successors: ReadonlyMap<string, ClassName>;
   /** Classes of the new year that follow no other class, such as the first classes. */
   newClasses: readonly ClassName[];
@@ -45,7 +51,7 @@ export class SchoolPromotion {
   /** The classes of the new year by `classKey`: those that exist, and those that the plan creates. */
   readonly #starting = new Map<string, Successor>();
   readonly #existing: ReadonlyMap<string, PresentClass>;
-  /** By the id of the ending class; null for one whose pupils go to no class. */
+  /** The class that follows, by the id of the ending class; null if the pupils of the ending class go to no class. */
   readonly #successors = new Map<string, Successor | null>();
   readonly #rows: PlannedRow[] = [];
 
@@ -77,7 +83,10 @@ export class SchoolPromotion {
     return this.#pupilsOf(id).length === 0 ? null : { grade: grade + 1, letter };
   }
 
-  /** Returns the class of the new year with this name, and creates it if nobody has prepared it. */
+  /**
+   * Returns the class of the new year with this name, and adds its row to the plan. The row creates the class unless the
+   * school has it already.
+   */
   #start(name: ClassName): Successor {
     const key = classKey(name);
     const started = this.#starting.get(key);
@@ -129,7 +138,10 @@ export class SchoolPromotion {
     return endRow({ noun: 'ASSIGNMENT', thingId: assignment.id, at: null, before }, null);
   }
 
-  /** Adds the work of a teacher in the class that follows. Withholds the work that somebody has to decide about. */
+  /**
+   * Adds an assignment of the same teacher in the class that follows. Withholds the assignment if somebody has to decide
+   * about it.
+   */
   #carry(
     assignment: PresentAssignment,
     { successor, grade, taken }: { successor: Successor; grade: number; taken: Map<string, string> },
@@ -151,7 +163,7 @@ export class SchoolPromotion {
   }
 }
 
-/** Returns what remains of a pupil who leaves the school. */
+/** Returns the state of a pupil who has left the school: without the role STUDENT, and without a class. */
 export const leaving = (pupil: PersonState): PersonState => ({
   ...pupil,
   roles: pupil.roles.filter((role) => role !== 'STUDENT'),

@@ -4,8 +4,8 @@ import type { Note } from './notes.ts';
 import type { PersonState, PlannedRow } from './plan-rows.ts';
 
 /**
- * Finds people who are probably one person whose name or birth date was corrected in the file: such a correction makes
- * the plan add one person and end another.
+ * Finds pairs of a new person and a leaving person who are probably one person. If a file corrects a name or a birth date,
+ * the plan adds the person under the corrected data, and ends the person under the former data.
  */
 
 interface Person {
@@ -15,12 +15,16 @@ interface Person {
   patronymic: string;
 }
 
-/** How many people of one key are compared with a new person. In one class, a key has one or two. */
+/**
+ * How many people who leave are compared with a new person, for each key (`keysOf`). In one class, usually one or two people
+ * have the same key.
+ */
 const maxCandidates = 20;
 
 /**
- * Returns the rows with a note PERSON_RENAMED on each new person who resembles a person who leaves. Compares only people
- * of the same class or birth date who also share a name or both initials, so that the work grows with the rows alone.
+ * Returns the rows with a note PERSON_RENAMED on each new person who resembles a person who leaves. Compares only people of
+ * the same class or birth date who also share a name or both initials. So the time grows only in proportion to the number of
+ * rows.
  */
 export function withRenameNotes(rows: readonly PlannedRow[]): PlannedRow[] {
   const leaving = new Map<string, Person[]>();
@@ -50,7 +54,7 @@ const personOf = (state: PersonState): Person => ({
   patronymic: searchable(state.patronymic ?? ''),
 });
 
-/** Returns the keys of a person: each joins a class or a birth date with a name, or with both initials. */
+/** Returns the keys of a person. Each key is a class or a birth date, with a name or both initials. */
 function keysOf({ state, surname, givenName }: Person): string[] {
   const places = [state.classId, state.birthDate].filter((place) => place !== null);
   const names = [`surname ${surname}`, `given name ${givenName}`, `initials ${surname.charAt(0)}${givenName.charAt(0)}`];
@@ -63,7 +67,7 @@ function isSamePerson(added: Person, left: Person): boolean {
   if (a.externalId !== null && b.externalId !== null && a.externalId !== b.externalId) return false;
   if (isStudent(a) !== isStudent(b)) return false;
   const isOtherDay = a.birthDate !== null && b.birthDate !== null && a.birthDate !== b.birthDate;
-  // One of the two was corrected, the name or the birth date.
+  // The file corrects the birth date or the name, but not both. So if the birth dates differ, the names must be the same.
   if (isOtherDay) return added.surname === left.surname && added.givenName === left.givenName && isNearPatronymic(added, left);
   const hasOtherSurname = added.givenName === left.givenName && added.patronymic !== '' && added.patronymic === left.patronymic;
   return (

@@ -9,18 +9,21 @@ import { checkedName } from './plan-year.ts';
 import { isSameState, type AssignmentState, type ClassState, type PersonState, type RowState } from './plan-rows.ts';
 import { leaving, type ClassName } from './promote-school.ts';
 
-/** The decisions about rows of the plan of a school year that change what a row does. */
+/** Decisions that change what a row does. They are only for rows in the plan of a school year. */
 
 export interface RowEdit {
-  /** For a pupil: the class of the new year, which may be of the same grade. For a class of the new year: its name. */
+  /**
+   * For a pupil: the class of the new year to which the pupil goes. It may be of the same grade. For a class of the new year:
+   * its name.
+   */
   class?: ClassName | null;
-  /** Whether a pupil leaves the school. */
+  /** For a pupil: whether the pupil leaves the school. */
   leaves?: boolean | null;
-  /** Who does the work of an assignment. */
+  /** For an assignment: the id of the teacher who gets it. */
   teacherId?: string | null;
 }
 
-/** What changes in a row. Without `after` the row keeps it. */
+/** The new values of a row. Without `proposed` or `after`, the row keeps its own value. */
 export interface RowChange {
   operation: PlanRow['operation'];
   proposed?: PlanRow['operation'];
@@ -33,7 +36,11 @@ interface Edited {
   row: PlanRow;
 }
 
-/** Returns the change of a row; null if it is so already. @throws CONFLICT for a decision that does not fit the row. */
+/**
+ * Returns the change that a decision makes to a row; null if the row already is as decided.
+ * @throws CONFLICT for a decision that does not fit the row, and for any row of an import; INVALID for a class that the new
+ *   year does not have; NOT_FOUND for a person without a role in the school.
+ */
 export async function changeOfRow(tx: Tx, edited: Edited, edit: RowEdit): Promise<RowChange | null> {
   if (edited.plan.source !== 'YEAR')
     throw conflict(
@@ -62,13 +69,16 @@ function changeTo({ operation, after: present }: PlanRow, proposed: 'ADD' | 'CHA
   return { operation: proposed, proposed, after, code: 'EDITED' };
 }
 
-/** A class of the new year, as the plan leaves it. */
+/** A class of the new year, in its state after the plan is applied. */
 interface StartingClass {
   id: string;
   state: ClassState;
 }
 
-/** Returns the classes of the new year: those of the school, as far as the plan does not end them, and those of the plan. */
+/**
+ * Returns the classes of the new year: the open classes that the school has already, and the classes that the plan creates or
+ * changes.
+ */
 async function startingClasses(tx: Tx, plan: Plan): Promise<StartingClass[]> {
   const rows = await tx.prisma.planRow.findMany({ where: { planId: plan.id, noun: 'CLASS', operation: { in: ['ADD', 'CHANGE'] } } });
   const present = await tx.prisma.class.findMany({ where: { schoolYearId: plan.schoolYearId, archivedAt: null } });

@@ -8,7 +8,10 @@ import { dayOf, startOfDay } from '../school-years.ts';
 import { applyFound, refuseUnlessReady, thresholdOf, type ApplyOptions } from './apply-plan.ts';
 import { refuseOld } from './plan-age.ts';
 
-/** Schedules plans, and applies those whose time has come. src/jobs/scheduled-plans.ts calls it each minute. */
+/**
+ * Schedules plans, and applies each scheduled plan when its time has come. src/jobs/scheduled-plans.ts looks for such plans
+ * each minute.
+ */
 
 export interface SchedulePlanInput extends ApplyOptions {
   planId: string;
@@ -16,14 +19,14 @@ export interface SchedulePlanInput extends ApplyOptions {
   appliesAt?: Date | null;
 }
 
-/** No school plans further ahead. */
+/** How many days ahead a plan can be scheduled: no school plans further ahead. */
 const maxDays = 400;
 
 /**
- * Sets when the server applies a plan, or that it does not. Does nothing if the plan is scheduled so already.
- * Regulation 2.1 b, f.
- * @throws INVALID for a time that is past or more than 400 days ahead; CONFLICT for a plan that is not READY, or whose year
- *   has started if no time is given.
+ * Schedules a plan: sets the time at which the server applies it. If the time is null, the plan is not scheduled any more.
+ * Does nothing if the schedule stays the same. Regulation 2.1 b, f.
+ * @throws INVALID for a time that is past or more than 400 days ahead, and for an unusable threshold. CONFLICT for a plan
+ *   that is not READY or too old (`refuseOld`). CONFLICT if no time is given, but the school year of the plan has started.
  */
 export async function schedulePlan(ctx: Context, input: SchedulePlanInput): Promise<Plan> {
   const found = await findFor(ctx, 'Plan', input.planId, 'plan.schedule');
@@ -69,12 +72,13 @@ export async function duePlans({ db }: Context, instant: Date): Promise<DuePlan[
 }
 
 /**
- * Applies a plan if it is still due at an instant. A refusal ends its schedule: the plan stays READY, keeps the reason, and
- * `plan.refused` tells of it. Other errors leave the schedule, so that the next check tries again.
+ * Applies a plan if it is still due at an instant. A refused plan is not scheduled any more: it stays READY, keeps the
+ * reason, and `plan.refused` is recorded. After UNAVAILABLE and other errors the plan stays scheduled, so that the next check
+ * tries again.
  */
 export async function applyDuePlan(operator: Context, due: DuePlan, instant: Date): Promise<void> {
   const isDue = ({ appliesAt }: Plan): boolean => appliesAt !== null && appliesAt <= instant;
-  // Each plan is a cause of its own.
+  // The log stores the request id as the cause of the events. Each plan gets its own.
   const ctx = { ...operator, requestId: newId() };
   try {
     await applyFound(ctx, due, (plan) => (isDue(plan) ? plan : null));

@@ -16,8 +16,8 @@ import { isSameState } from './plan-rows.ts';
  * Undoes an applied plan in one transaction, as if it had never been applied (`PlanReversal`). The rows of the plan stay for
  * the audit. Does nothing if the plan is undone already. Regulation 2.1 f.
  * @throws CONFLICT, and undoes nothing, if the plan is not applied, if it is too old (`refuseOld`), or if something depends
- *   on a row: a person has joined, a class has other pupils, or the thing of the row has changed since. The message names
- *   these rows.
+ *   on a row. For example, a new person has joined, a class has other pupils, or somebody has changed what the row changed.
+ *   The message names these rows.
  */
 export async function undoPlan(ctx: Context, input: { planId: string }): Promise<Plan> {
   const found = await findFor(ctx, 'Plan', input.planId, 'plan.undo');
@@ -85,8 +85,8 @@ async function refuseDependents(tx: Tx, plan: Plan, undoing: Undoing): Promise<v
 }
 
 /**
- * Returns the rows whose thing is no longer in the state `after`. A CHANGE of an assignment has made a new assignment, whose
- * id is in `done`.
+ * Returns the rows whose class, subject, person or assignment is no longer in the state `after`. When a CHANGE of an
+ * assignment was applied, it created another assignment. The state of that assignment counts: its id is in `done`.
  */
 function changedRows({ rows, present }: Undoing): StoredRow[] {
   const states = presentStates(present);
@@ -97,8 +97,9 @@ function changedRows({ rows, present }: Undoing): StoredRow[] {
 }
 
 /**
- * Returns whether undoing a person’s row is impossible: the person has joined, is deactivated, has changed class, or has lost
- * a role that the plan granted, or the class to return to is archived and undoing does not reopen it.
+ * Returns whether a person’s row cannot be undone. Reasons: the plan created the person, and the person has joined; the
+ * person is deactivated, has changed class, or has lost a role that the plan granted; the class to which the person would
+ * return is archived, and undoing the plan does not reopen it.
  */
 function hasMoved({ noun, operation, thingId, before, done }: StoredRow, present: PresentRoster, reopened: ReadonlySet<string>): boolean {
   if (noun !== 'PERSON') return false;
@@ -113,9 +114,9 @@ function hasMoved({ noun, operation, thingId, before, done }: StoredRow, present
 const endedAssignments = (rows: readonly StoredRow[]): string[] => rows.flatMap(({ done }) => done?.endedAssignments ?? []);
 
 /**
- * Of the ended assignments $1, those that cannot be reopened: the class stays archived, the person is deactivated or will not be
- * a teacher, or another open assignment is for the same work. Undoing deletes the assignments $2, restores the
- * grants $3, and unarchives the classes $4.
+ * Selects those of the ended assignments $1 that cannot be reopened: the class stays archived, the person is deactivated or
+ * will not be a teacher, or another open assignment is for the same work. Undoing the plan deletes the assignments $2,
+ * restores the grants $3, and unarchives the classes $4.
  */
 const selectLost = `
   select a.id from assignment a join class c on c.id = a.class_id join app_user u on u.id = a.user_id
@@ -135,8 +136,9 @@ async function lostAssignments(tx: Tx, rows: readonly StoredRow[], reopened: Rea
 }
 
 /**
- * Of the classes ($2), subjects ($3) and people ($4) that the plan $1 made, those that something else uses. Likewise of the
- * classes $5, which the plan took out of the archive. Invitations do not count for $5: they may be older than the plan.
+ * Selects what something else uses, of the classes ($2), subjects ($3) and people ($4) that the plan $1 created. Does the
+ * same for the classes $5, which the plan unarchived. Invitations to the classes $5 do not count: they may be older than the
+ * plan.
  */
 const selectUsed = `
   select class_id as id from enrolment where class_id = any($2::uuid[] || $5::uuid[]) and ended_at is null and plan_id is distinct from $1

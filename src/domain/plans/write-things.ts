@@ -18,7 +18,7 @@ export async function writeClasses(tx: Tx, plan: Target, rows: readonly StoredRo
   const { schoolId, schoolYearId } = plan;
   for (const { operation, thingId: id, ...row } of rows) {
     const state = row[side];
-    // A class that ends is archived by a step of its own, and keeps its year.
+    // Leaves out a class that ends: it keeps its year, and `PlanWriter` and `PlanReversal` archive and unarchive it.
     if (state === null || operation === 'END') continue;
     const fields = { schoolYearId, ...classFields(state.grade, state.letter) };
     await refuseClassNamesake(tx, { id, ...fields });

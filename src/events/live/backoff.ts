@@ -6,8 +6,8 @@ import { isUnanswered } from '../../db/availability.ts';
 /** Milliseconds before each further attempt, varied by up to a half, so that many clients do not retry at once. */
 const delaysMs = [100, 500, 2000];
 /**
- * Milliseconds after the first attempt in which another attempt may start. One attempt may take seconds, since it may
- * wait for a lock.
+ * Milliseconds after the first attempt within which another attempt may start. They do not count while the database
+ * cannot be reached. One attempt may take seconds, since it may wait for a lock.
  */
 const maxElapsedMs = 6000;
 

@@ -47,9 +47,10 @@ export class Broadcaster {
   }
 
   /**
-   * Waits until the subscriber must continue on its own: because a result could not be sent, its rights were lost, or
-   * the signal aborted. Then sets `position` to where the subscriber continues. For a subscriber without a sink,
-   * resolves with the result of an event, which the subscriber delivers itself; otherwise with null.
+   * Waits until the subscriber must continue on its own: a result could not be sent, the subscriber lost its rights, or
+   * the signal aborted. Then sets `position` to where the subscriber continues. Resolves with null for a subscriber
+   * with a sink. For a subscriber without a sink, resolves with the result of an event, which the subscriber must
+   * deliver itself; with null if there is no result.
    */
   async wait(position: SubscriptionPosition, signal: AbortSignal): Promise<SharedResult | null> {
     const { schoolId, rights } = position;
@@ -108,8 +109,8 @@ export class Broadcaster {
     school.stale.delete(member);
     position.rights.onChange(null);
     member.signal.removeEventListener('abort', member.onAbort);
-    // The subscriber continues after the last event whose broadcast has ended. If the subscriber already got the
-    // current event, it continues after the current event.
+    // The subscriber continues after the last event that was broadcast to all. If the subscriber has got the next event
+    // already, it continues after that event.
     if (school.seq > position.seq) position.seq = school.seq;
     if (member.lastDeliveredSeq > position.seq) position.seq = member.lastDeliveredSeq;
     position.lastDeliveredSeq = member.lastDeliveredSeq;

@@ -148,7 +148,10 @@ export class SubscriberIndex {
 export const isSelected = ({ type, payload }: LoggedEvent, { types, rows }: Pick<SubscriptionPosition, 'types' | 'rows'>): boolean =>
   types.has(type) && rows.every(({ id, payloadIds }) => payloadIds.some((payloadId) => payload[payloadId] === id));
 
-/** The members of a cohort that receive an event: all members, only those that its topics name, or no member. */
+/**
+ * The members of a cohort that receive an event: all members, only the members whom the topics of the event name, or no
+ * member.
+ */
 type Reach = 'all' | 'direct' | 'none';
 
 /** Returns any member of a group. All members have the same options, and a group is never empty. */
