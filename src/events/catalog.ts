@@ -101,6 +101,7 @@ export const catalog = {
   'plan.refused':          event('The server could not apply a scheduled plan. The plan has the reason, and is not scheduled any more.', ['planId'], (p) => [school(p)]),
   'plan.applied':           event('A plan was applied. The changes have their own events, with the same causation.', ['planId'], (p) => [school(p)]),
   'plan.undone':            event('An applied plan was undone. The reversed changes have their own events, with the same causation.', ['planId'], (p) => [school(p)]),
+  'roster.exported':        event('The people and classes of the school were downloaded as a file, or exported by the operator.', [], (p) => [school(p)]),
 
   'chat.created':           event('A chat was created. There are no separate events for its first members.', ['chatId'], (p) => [school(p), `chat:${p.chatId}`], rightsOfEveryone),
   'chat.renamed':           event('A chat was renamed.', ['chatId'], (p) => [school(p), `chat:${p.chatId}`]),

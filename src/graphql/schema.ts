@@ -17,6 +17,7 @@ import './plan-mutations.ts';
 import './plans.ts';
 import './personal-invitations.ts';
 import './roles.ts';
+import './roster-downloads.ts';
 import './schools.ts';
 import './school-years.ts';
 import './sessions.ts';

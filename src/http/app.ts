@@ -16,6 +16,7 @@ import { RequestContexts, type ServerDeps } from './request-context.ts';
 import { requestIdOf, requestInfoOf } from './request-info.ts';
 import { sendResponse, sendError, withHeaders } from './responses.ts';
 import { socketTimeouts, serveSockets, type Sockets, type SocketTimeouts } from './websocket/server.ts';
+import { DownloadRoute, downloadCodeOf } from './download-route.ts';
 import { UploadRoute, uploadIdOf } from './upload-route.ts';
 import { watchStalled, type OpenConnection } from './stalled-connections.ts';
 
@@ -60,6 +61,7 @@ class HttpServer {
   readonly #pipeline: Pipeline;
   readonly #fastPath: FastPath;
   readonly #uploads: UploadRoute;
+  readonly #downloads: DownloadRoute;
   readonly #yoga: YogaHandler;
   readonly #listener: Listener;
   readonly #sockets: Sockets;
@@ -77,6 +79,7 @@ class HttpServer {
     const subscriptions = new Subscriptions(createSerializer(this.#mask), counts, documents);
     const contexts = new RequestContexts(deps, new AccountLimits(config));
     this.#uploads = new UploadRoute(deps, contexts);
+    this.#downloads = new DownloadRoute(deps, contexts);
     this.#pipeline = new Pipeline({
       log,
       documents,
@@ -152,9 +155,11 @@ class HttpServer {
     if (path === '/health/ready') return this.#answerReadiness(response);
     if (path === '/metrics') return this.#answerMetrics(request, response);
     if (request.headers.expect !== undefined) response.writeContinue();
+    const info = requestInfoOf(request, this.#deps.config.trustProxy);
     const id = uploadIdOf(request.url);
-    if (id !== undefined)
-      return this.#uploads.answer(request, response, { id, info: requestInfoOf(request, this.#deps.config.trustProxy) });
+    if (id !== undefined) return this.#uploads.answer(request, response, { id, info });
+    const code = downloadCodeOf(request.url);
+    if (code !== undefined) return this.#downloads.answer(request, response, { code, info });
     if (!(await this.#deps.routes(request, response))) throw errors.notFound;
   }
 
@@ -204,7 +209,7 @@ interface Cors {
   answerPreflight(request: IncomingMessage, response: ServerResponse): void;
 }
 
-const exposed = 'x-request-id, retry-after, www-authenticate, location, allow, accept-encoding';
+const exposed = 'x-request-id, retry-after, www-authenticate, location, allow, accept-encoding, content-disposition';
 
 function createCors(publicUrl: string, allowedOrigins: readonly string[]): Cors {
   const origins = new Set([new URL(publicUrl).origin, ...allowedOrigins]);

@@ -153,7 +153,7 @@ const patterns: readonly (readonly [RegExp, string])[] = [
     '$&',
   ],
   [/^\/(join|reset|sign-in)\/.*$/, '/$1/…'],
-  [/^\/uploads\/.*$/, '/uploads/…'],
+  [/^\/(uploads|downloads)\/.*$/, '/$1/…'],
   [/^\/classes\/.*\/invitations$/, '/classes/…/invitations'],
   [/^\/oidc\/auth\/.*$/, '/oidc/auth/…'],
   [/^\/assets\/.*$/, '/assets/…'],

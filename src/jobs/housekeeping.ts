@@ -48,6 +48,7 @@ export class Housekeeping {
       await deleteExpiredTries(this.#db);
       await this.#db.pool.query("delete from idempotency_key where at < now() - interval '1 day'");
       await this.#db.pool.query('delete from password_link where expires_at < now()');
+      await this.#db.pool.query('delete from roster_download where expires_at < now()');
       await deleteOldUploads(this.#db, this.#config);
       await this.#db.pool.query(
         `delete from plan_row r using plan p where p.id = r.plan_id and p.applies_at is null

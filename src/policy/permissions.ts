@@ -144,6 +144,8 @@ export const permissions = {
   'plan.schedule':        row('plan',       '2.1 f', 'school',      '-',           '-',               '-',                 '-',               '-',           'Set when the server applies a plan, or that it does not.'),
   'plan.undo':            row('plan',       '2.1 f', 'school',      '-',           '-',               '-',                 '-',               '-',           'Undo an applied plan.'),
 
+  'roster.export':        row('school',     '1.5',   'school',      '-',           '-',               '-',                 '-',               'read',        'Download the roster of a school: its people with their birth dates, roles and classes. E-mail addresses are in it only for those who may see them.'),
+
   'event.read':           row('event',      '2.2 c', 'school',      'school',      '-',               '-',                 '-',               'events',      'Read the log of a school: its entries and the subscription `events`.'),
 };
 

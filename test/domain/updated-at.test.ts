@@ -49,8 +49,8 @@ it('is a field of every type with a global ID, except Session, which has lastSee
   expect(without).toEqual(['Session']);
 });
 
-/** Mutations that write no row with `updatedAt`. They write sessions, or delete rows. */
-const writesNone = ['endSession', 'endOtherSessions', 'removeChatMember', 'voidEnrolment'];
+/** Mutations that write no row with `updatedAt`. They write sessions or links, or delete rows. */
+const writesNone = ['endSession', 'endOtherSessions', 'exportRoster', 'removeChatMember', 'voidEnrolment'];
 
 /** Inputs for the mutations whose input in the fixtures would change nothing. */
 const inputs: Record<string, (school: SchoolFixture) => object | Promise<object>> = {

@@ -53,3 +53,19 @@ it('an old plan whose rows may be gone can be neither applied nor undone', async
   await app.db.prisma.plan.update({ where: { id }, data: { appliedAt: new Date(Date.now() - 90 * 86_400_000) } });
   await expectRefusal(app, year.schoolId, { code: 'CONFLICT', path: ['planId'] }, () => year.by.as.undoPlan({ planId: plan.id }));
 });
+
+it('deletes links to rosters that have expired, and keeps the others', async () => {
+  const { school } = await app.build.school();
+  const link = (name: string, seconds: number) =>
+    app.db.prisma.rosterDownload.create({
+      data: {
+        ...{ codeHash: Buffer.from(name), schoolId: school.id, format: 'LIST', system: 'roster', fileName: name, credential: {} },
+        expiresAt: new Date(Date.now() + seconds * 1000),
+      },
+    });
+  await link('old', -1);
+  await link('new', 60);
+  const housekeeping = new Housekeeping(app.db, app.config, app.log);
+  await expect.poll(() => app.db.prisma.rosterDownload.findMany({ select: { fileName: true } })).toEqual([{ fileName: 'new' }]);
+  await housekeeping.close();
+});

@@ -1,4 +1,6 @@
-import { forbidden, notFound } from '../../errors.ts';
+import type { Tx } from '../../db/transaction.ts';
+import { everCan } from '../../policy/can.ts';
+import { record } from '../../events/record.ts';
 import {
   keyOfId,
   type Roster,
@@ -7,6 +9,7 @@ import {
   type RosterFormat,
   type RosterPerson,
 } from '../../roster/roster.ts';
+import { findFor } from '../access.ts';
 import { mutate, type Context } from '../context.ts';
 import { schoolYearOf } from '../school-years.ts';
 import { loadPresentRoster, type PresentPerson, type PresentRoster } from './present-roster.ts';
@@ -16,6 +19,10 @@ export interface ExportedRoster {
   school: { externalId: string; name: string; year: { startsOn: string; endsOn: string } };
 }
 
+/** The formats in which a roster can be written. */
+export const exportFormats = ['ONE_ROSTER_1_2', 'LIST'] as const satisfies readonly RosterFormat[];
+export type ExportFormat = (typeof exportFormats)[number];
+
 interface ExportInput {
   schoolId: string;
   /**
@@ -23,33 +30,44 @@ interface ExportInput {
    * `planImport` finds objects by either id.
    */
   system?: string | undefined;
-  format: RosterFormat;
+  format: ExportFormat;
 }
 
 /**
  * Returns the people and classes of a school in the present year, as a roster. An import of this roster changes nothing.
- * @throws FORBIDDEN unless the operator asks (the GraphQL schema has no export). NOT_FOUND for an unknown school.
+ * Regulation 1.5.
+ * @throws NOT_FOUND, FORBIDDEN.
  */
-export async function exportRoster(ctx: Context, { schoolId, system = 'roster', format }: ExportInput): Promise<ExportedRoster> {
-  if (ctx.actor.kind !== 'operator') throw forbidden();
-  return mutate(ctx, async (tx) => {
-    const school = await tx.prisma.school.findUnique({ where: { id: schoolId } });
-    if (school === null) throw notFound('schoolId');
-    const year = await schoolYearOf(tx, schoolId, new Date());
-    const present = await loadPresentRoster(tx, { schoolId, schoolYearId: year.id, system });
-    const dayOf = (date: Date): string => date.toISOString().slice(0, 10);
-    return {
-      roster: rosterOf(present, format),
-      school: { externalId: schoolId, name: school.name, year: { startsOn: dayOf(year.startsOn), endsOn: dayOf(year.endsOn) } },
-    };
-  });
+export async function exportRoster(ctx: Context, input: ExportInput): Promise<ExportedRoster> {
+  await findFor(ctx, 'School', input.schoolId, 'roster.export');
+  return mutate(ctx, (tx) => exportInTransaction(ctx, tx, input));
+}
+
+/**
+ * A step of `exportRoster`, after the check of rights: reads the roster, and records that it was exported. Leaves out
+ * e-mail addresses if the actor may not see them.
+ */
+export async function exportInTransaction(
+  ctx: Context,
+  tx: Tx,
+  { schoolId, system = 'roster', format }: ExportInput,
+): Promise<ExportedRoster> {
+  const year = await schoolYearOf(tx, schoolId, new Date());
+  const present = await loadPresentRoster(tx, { schoolId, schoolYearId: year.id, system });
+  const dayOf = (date: Date): string => date.toISOString().slice(0, 10);
+  const people = everCan(ctx.actor, 'user.readContact') ? present.people : present.people.map((one) => ({ ...one, email: null }));
+  record(tx, 'roster.exported', { schoolId });
+  return {
+    roster: rosterOf({ ...present, people }, format),
+    school: { externalId: schoolId, name: present.school.name, year: { startsOn: dayOf(year.startsOn), endsOn: dayOf(year.endsOn) } },
+  };
 }
 
 const nowhere = { file: '', line: 0 };
 const noNotices = { list: [], total: 0 };
 
 /** Leaves out archived classes, subjects that nobody teaches, and people without a role. */
-function rosterOf(present: PresentRoster, format: RosterFormat): Roster {
+function rosterOf(present: PresentRoster, format: ExportFormat): Roster {
   const classes = new Map(present.classes.filter(({ isArchived }) => !isArchived).map((one) => [one.id, identify(one)]));
   const taught = new Set(present.assignments.map(({ subjectId }) => subjectId));
   const subjects = new Map(present.subjects.filter(({ id }) => taught.has(id)).map((one) => [one.id, identify(one)]));

@@ -105,8 +105,8 @@ async function* bytesOf(path: string): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** Returns the system, `roster` by default. @throws INVALID for an unusable name. */
-const systemOf = ({ system }: ImportOptions): string => normalizeOptionalLine('system', system, 50) ?? 'roster';
+/** Returns the system of external ids, `roster` by default. @throws INVALID for an unusable name. */
+export const systemOf = ({ system }: Pick<ImportOptions, 'system'>): string => normalizeOptionalLine('system', system, 50) ?? 'roster';
 
 /**
  * Returns whether the reader recognised the format and could read something. A file without people or classes is readable if

@@ -120,6 +120,7 @@ describe('a request', () => {
   it.each([
     ['/join/ThisCodeOpensNothingAtAll?lang=en', '/join/…'],
     ['/reset/ThisCodeOpensNothingAtAll', '/reset/…'],
+    ['/downloads/ThisCodeOpensNothingAtAll', '/downloads/…'],
     ['/password/forgotten?sent', '/password/forgotten'],
     ['/password/ivanova', '/…'],
     ['/sign-in/ThisSignInIsNotThere', '/sign-in/…'],
