@@ -1,9 +1,13 @@
+import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import { Connection } from '../db/connection.ts';
 import { waitAtMost, Watchdog } from '../db/watchdog.ts';
 import type { Logger } from '../logger.ts';
 
 const channel = 'sfera_events';
+const signalChannel = 'sfera_signals';
+/** Signals that wait for a connection to the database. The oldest are dropped beyond that. */
+const maxWaitingSignals = 100;
 /** Milliseconds between two NOTIFYs of a process. Notifications in between are sent together. */
 const notifyIntervalMs = 25;
 const heartbeatIntervalMs = 10_000;
@@ -17,18 +21,32 @@ const idsPerNotify = 200;
 /** Gets the schools whose logs grew, or null for all schools if notifications may have been lost. */
 type Listener = (schoolIds: readonly string[] | null) => void;
 
+/** Gets the text of a signal that another process sent. */
+type SignalListener = (text: string) => void;
+
 /**
  * Notifies that the logs of some schools grew: in this process at once, in the other processes by NOTIFY. A
- * notification holds no event and may be lost: listeners read the log, and src/events/log-reader.ts also polls it.
+ * notification holds no event and may be lost: listeners read the log, and src/events/log-reader.ts also polls it. Also
+ * carries signals (src/events/live/signals.ts) to the other processes, as texts.
  */
 export class Notifier {
   readonly #listeners = new Set<Listener>();
+  readonly #signalListeners = new Set<SignalListener>();
   readonly #remote: RemoteNotifier | null;
+  readonly #remoteSignals: RemoteSignals | null;
 
   /** @param connectionString undefined for the embedded database, which only one process uses. */
   constructor(pool: pg.Pool, connectionString: string | undefined, log: Logger) {
-    const emit: Listener = (schoolIds) => this.#emit(schoolIds);
-    this.#remote = connectionString === undefined ? null : new RemoteNotifier(pool, new NotifyListener(connectionString, log, emit), log);
+    const hasOthers = connectionString !== undefined;
+    const signals = new RemoteSignals(pool, log, (text) => {
+      for (const listener of this.#signalListeners) listener(text);
+    });
+    const emit = {
+      events: (schoolIds: readonly string[] | null) => this.#emit(schoolIds),
+      signal: (text: string) => signals.receive(text),
+    };
+    this.#remote = hasOthers ? new RemoteNotifier(pool, new NotifyListener(connectionString, log, emit), log) : null;
+    this.#remoteSignals = hasOthers ? signals : null;
   }
 
   notify(schoolIds: readonly string[]): void {
@@ -42,8 +60,21 @@ export class Notifier {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Sends a signal to the other processes, in the order of the calls. It may be lost. */
+  sendSignal(text: string): void {
+    this.#remoteSignals?.send(text);
+  }
+
+  /** Adds a listener for the signals of other processes. Returns a function that removes it. */
+  onSignal(listener: SignalListener): () => void {
+    this.#signalListeners.add(listener);
+    return () => this.#signalListeners.delete(listener);
+  }
+
   async close(): Promise<void> {
     this.#listeners.clear();
+    this.#signalListeners.clear();
+    await this.#remoteSignals?.close();
     await this.#remote?.close();
   }
 
@@ -99,18 +130,65 @@ class RemoteNotifier {
   }
 }
 
+/** Sends signals to the other processes, by one statement at a time so that they keep their order. */
+class RemoteSignals {
+  readonly #pool: pg.Pool;
+  readonly #log: Logger;
+  readonly #emit: SignalListener;
+  /** Begins every text of this process, which also receives its own NOTIFYs. */
+  readonly #origin = `${randomUUID()} `;
+  readonly #waiting: string[] = [];
+  #sending: Promise<void> | null = null;
+
+  constructor(pool: pg.Pool, log: Logger, emit: SignalListener) {
+    this.#pool = pool;
+    this.#log = log;
+    this.#emit = emit;
+  }
+
+  send(text: string): void {
+    if (this.#waiting.push(this.#origin + text) > maxWaitingSignals) this.#waiting.shift();
+    this.#sending ??= this.#sendWaiting();
+  }
+
+  receive(text: string): void {
+    if (!text.startsWith(this.#origin)) this.#emit(text.slice(this.#origin.length));
+  }
+
+  async close(): Promise<void> {
+    await waitAtMost(flushTimeoutMs, this.#sending ?? Promise.resolve());
+    this.#waiting.length = 0;
+  }
+
+  async #sendWaiting(): Promise<void> {
+    while (this.#waiting.length > 0)
+      try {
+        await this.#pool.query('select pg_notify($1, text) from unnest($2::text[]) text', [signalChannel, this.#waiting.splice(0)]);
+      } catch (error) {
+        this.#log.warn({ err: error }, 'signals were lost');
+      }
+    this.#sending = null;
+  }
+}
+
+/** What a listening connection calls. */
+interface Emit {
+  events: Listener;
+  signal: SignalListener;
+}
+
 /** Keeps one connection on LISTEN, with a heartbeat. Reconnects a second after it breaks. */
 class NotifyListener {
   readonly #connectionString: string;
   readonly #log: Logger;
-  readonly #emit: Listener;
+  readonly #emit: Emit;
   readonly #watchdog = new Watchdog(answerTimeoutMs);
   #connection: Connection | undefined;
   #isBroken = false;
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
-  constructor(connectionString: string, log: Logger, emit: Listener) {
+  constructor(connectionString: string, log: Logger, emit: Emit) {
     this.#connectionString = connectionString;
     this.#log = log;
     this.#emit = emit;
@@ -134,11 +212,14 @@ class NotifyListener {
     this.#isBroken = false;
     connection.on('error', (error) => this.#reconnect(connection, error));
     connection.on('end', () => this.#reconnect(connection));
-    connection.on('notification', ({ payload }) => this.#emit(payload === undefined ? null : payload.split(',')));
+    connection.on('notification', ({ channel: from, payload }) => {
+      if (from === signalChannel) this.#emit.signal(payload ?? '');
+      else this.#emit.events(payload === undefined ? null : payload.split(','));
+    });
     try {
       await connection.connect();
-      await connection.query(`listen ${channel}`);
-      this.#emit(null);
+      await connection.query(`listen ${channel}; listen ${signalChannel}`);
+      this.#emit.events(null);
       this.#scheduleHeartbeat(connection);
     } catch (error) {
       this.#reconnect(connection, error as Error);

@@ -72,7 +72,7 @@ builder.mutationType({
 });
 builder.subscriptionType({
   description:
-    'Live streams of changes in a school. After a disconnection, subscribe again with the last `cursor` received as `after`: the stream continues without gaps or repeats. A refused subscription is an error whose `extensions` hold a `RefusalCode` as `code`: NOT_FOUND if you may not see the school, UNAUTHENTICATED without an access token.',
+    'Live streams of changes in a school. After a disconnection, subscribe again with the last `cursor` received as `after`: the stream continues without gaps or repeats. Streams of signals, such as `planProgress`, have no cursor. A refused subscription is an error whose `extensions` hold a `RefusalCode` as `code`: NOT_FOUND if you may not see the school, UNAUTHENTICATED without an access token.',
 });
 
 /** Descriptions of fields and arguments that several types have. */

@@ -14,6 +14,7 @@ import './external-ids.ts';
 import './invitations.ts';
 import './passwords.ts';
 import './plan-mutations.ts';
+import './plan-progress.ts';
 import './plans.ts';
 import './personal-invitations.ts';
 import './roles.ts';

@@ -2,12 +2,14 @@ import type { ArgBuilder, InputFieldMap, InputShapeFromFields, ObjectRef } from 
 import { openStream, type FollowArgs } from '../domain/events.ts';
 import { typeOfPayloadId, type ResourceType } from '../domain/resources.ts';
 import type { EventType } from '../events/catalog.ts';
+import type { SignalItem, SignalStream } from '../events/live/signal-stream.ts';
+import type { SignalName } from '../events/live/signals.ts';
 import type { Stream, SubscriptionItem } from '../events/live/subscription.ts';
 import { builder, refs, type BuilderTypes } from './builder.ts';
 import type { GraphContext } from './context.ts';
 import { globalId, id, parseIds, typedIdsOf, type TypedIds } from './typed-id.ts';
 
-/** Subscriptions: live streams of the events of a school. */
+/** Subscriptions: live streams of the events of a school, and of its signals. */
 
 export type EventItem = Extract<SubscriptionItem, { kind: 'event' }>;
 
@@ -179,6 +181,54 @@ export function stream<const Args extends InputFieldMap = Record<never, never>>(
         return open?.(ctx, parsed, events) ?? openStream(ctx, parsed, { name, events, rows: rowsOf(parsed, ownIds) });
       }) as never,
       resolve: (item) => item as EventItem,
+    });
+  });
+}
+
+type EndOfSignals = Extract<SignalItem, { kind: 'signalsEnded' }>;
+
+const SignalsStarted = builder
+  .objectRef<Extract<SignalItem, { kind: 'signalsStarted' }>>('SignalsStarted')
+  .implement({
+    description: 'The first item of a stream of signals: you receive every signal from here on that is not lost on the way.',
+    fields: (t) => ({ at: t.expose('at', { type: 'DateTime', description: 'When the stream started.' }) }),
+  });
+
+const SignalsEnded = builder
+  .objectRef<EndOfSignals>('SignalsEnded')
+  .implement({
+    description:
+      'The last item of a stream of signals that the server ended because you lost the right to it or your access token expired.',
+    fields: (t) => ({ reason: t.expose('reason', { type: EndReasonEnum, description: 'Why the stream ended.' }) }),
+  });
+
+/** A signal, as the item of a stream. */
+export type SignalOf<N extends SignalName> = Extract<SignalItem<N>, { kind: 'signal' }>;
+
+interface SignalOptions<N extends SignalName> {
+  of: ObjectRef<BuilderTypes, SignalOf<N>>;
+  description: string;
+  open: (ctx: GraphContext, args: { schoolId: string }) => Promise<SignalStream<N>>;
+}
+
+/** Adds the subscription `name` to signals, with `union NameItem = of | SignalsStarted | SignalsEnded`. */
+export function signals<N extends SignalName>(name: N, { of, description, open }: SignalOptions<N>): void {
+  const Item = builder.unionType(`${name[0]!.toUpperCase()}${name.slice(1)}Item`, {
+    description: `An item of the \`${name}\` subscription.`,
+    types: [of, SignalsStarted, SignalsEnded],
+    resolveType: (item) => {
+      const { kind } = item as SignalItem;
+      return kind === 'signal' ? of : kind === 'signalsStarted' ? SignalsStarted : SignalsEnded;
+    },
+  });
+  builder.subscriptionField(name, (t) => {
+    const args = { schoolId: id(t.arg, 'School', { required: true, description: 'The school whose signals are delivered.' }) };
+    return t.field({
+      type: Item,
+      description,
+      args,
+      subscribe: (_root, given, ctx) => open(ctx, parseIds(given, typedIdsOf(args))),
+      resolve: (item) => item as EndOfSignals,
     });
   });
 }

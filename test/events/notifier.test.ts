@@ -1,6 +1,6 @@
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import type pg from 'pg';
-import { afterEach, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Notifier } from '../../src/events/notifier.ts';
 import { createLogger } from '../../src/logger.ts';
 
@@ -53,4 +53,30 @@ it('listens again if the server does not respond', async () => {
   await notifier.close();
   for (const socket of sockets) socket.destroy();
   silent.close();
+});
+
+describe('signals', () => {
+  it('are sent in order, by one statement at a time, and the oldest are dropped beyond 100', async () => {
+    const sent: string[][] = [];
+    let answer: () => void = () => undefined;
+    const query = (_text: string, [, texts]: [string, string[]]) => {
+      sent.push(texts.map((text) => text.split(' ')[1]!));
+      return new Promise<void>((resolve) => (answer = resolve));
+    };
+    const notifier = new Notifier({ query } as unknown as pg.Pool, 'postgres://127.0.0.1:1/none', createLogger('silent'));
+    for (let n = 0; n < 150; n++) notifier.sendSignal(String(n));
+    expect(sent).toEqual([['0']]);
+    answer();
+    await expect.poll(() => sent).toHaveLength(2);
+    expect(sent[1]).toEqual(Array.from({ length: 100 }, (_, n) => String(n + 50)));
+    answer();
+    await notifier.close();
+  });
+
+  it('are sent nowhere with the embedded database', async () => {
+    const query = () => Promise.reject(new Error('no statement is expected'));
+    const notifier = new Notifier({ query } as unknown as pg.Pool, undefined, createLogger('silent'));
+    notifier.sendSignal('x');
+    await notifier.close();
+  });
 });

@@ -3,13 +3,14 @@ import { createClient } from 'graphql-ws';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { can, clauseOf } from '../../src/policy/can.ts';
+import type { Actor } from '../../src/policy/actor.ts';
 import type { Action } from '../../src/policy/permissions.ts';
 import type { ResourceType } from '../../src/domain/entities.ts';
 import { schema } from '../../src/graphql/schema.ts';
 import type { Person } from '../support/client.ts';
 import { decodeId } from '../support/decode-id.ts';
 import { allFixtures, buildSchool, collect } from '../support/fixtures.ts';
-import type { MutationCase, SchoolFixture } from '../support/noun-fixture.ts';
+import type { MutationCase, NounFixture, SchoolFixture } from '../support/noun-fixture.ts';
 import { personas, signedInAs, type SignedInPersona } from '../support/personas.ts';
 import { openSfera, type Sfera } from '../support/sfera.ts';
 
@@ -33,8 +34,20 @@ afterAll(() => app.close());
 
 const fixtures = await allFixtures();
 const mutations = await collect<MutationCase>((fixture) => fixture.mutations);
-/** The subscriptions, each with the action that allows a person to follow it. */
-const streams = { ...(await collect<Action>((fixture) => fixture.streams)), events: 'event.read' as const };
+/** The subscriptions to events, each with the action that allows a person to follow it. */
+const events = { ...(await collect<Action>((fixture) => fixture.streams)), events: 'event.read' as const };
+const signals = await collect<NonNullable<NounFixture['signals']>[string]>((fixture) => fixture.signals);
+/** All subscriptions, each with who may follow it, and the type of its first item. */
+const streams: Record<string, { isAllowed(actor: Actor, schoolId: string): boolean; first: string }> = {
+  ...Object.fromEntries(
+    Object.entries(events).map(([name, action]) => {
+      // For a service, every stream of events requires `event.read`.
+      const isAllowed = (actor: Actor, schoolId: string) => can(actor, actor.kind === 'service' ? 'event.read' : action, { schoolId });
+      return [name, { isAllowed, first: 'Checkpoint' }];
+    }),
+  ),
+  ...Object.fromEntries(Object.entries(signals).map(([name, isAllowed]) => [name, { isAllowed, first: 'SignalsStarted' }])),
+};
 
 interface Result {
   __typename: string;
@@ -123,7 +136,9 @@ it('covers every root field of the schema', () => {
     'viewer',
     'viewerCan',
   ]);
-  expect(Object.keys(streams).sort(), inFixtures('streams')).toEqual(Object.keys(schema.getSubscriptionType()!.getFields()).sort());
+  expect(Object.keys(streams).sort(), inFixtures('streams` or `signals')).toEqual(
+    Object.keys(schema.getSubscriptionType()!.getFields()).sort(),
+  );
 });
 
 it('reads a row of every type by its id', () => {
@@ -302,21 +317,19 @@ describe('queries', () => {
 });
 
 describe('subscriptions', () => {
-  it.each(Object.keys(streams).flatMap((name) => personas.map((persona) => ({ name: name as keyof typeof streams, persona }))))(
+  it.each(Object.keys(streams).flatMap((name) => personas.map((persona) => ({ name, persona }))))(
     '$name for $persona',
     async ({ name, persona }) => {
       const { person, actor } = signedIn.get(persona)!;
-      const action: Action = streams[name];
+      const { isAllowed, first } = streams[name]!;
       const query = `subscription ($schoolId: ID!) { ${name}(schoolId: $schoolId) { __typename } }`;
       for (const transport of ['listen', 'listenSse'] as const)
         for (const school of [own, foreign]) {
           const stream = person[transport](query, { schoolId: app.id('School', school.schoolId) });
           const { schoolId } = school;
-          // For a service, every stream requires `event.read`.
-          const allowed = can(actor, actor.kind === 'service' ? 'event.read' : action, { schoolId });
-          if (allowed) {
+          if (isAllowed(actor, schoolId)) {
             await stream.until(({ items }) => items.length > 0);
-            expect(stream.items[0]!.__typename).toBe('Checkpoint');
+            expect(stream.items[0]!.__typename).toBe(first);
           } else {
             const { errors, code } = await stream.over;
             const seen = can(actor, 'school.read', { schoolId });

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { encodeGlobalID } from '@pothos/plugin-relay';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
@@ -8,9 +11,10 @@ import { createLogger } from '../../src/logger.ts';
 import { chatsStream, enrolmentsStream, eventsStream } from '../http/live/streams.ts';
 import { person } from '../support/client.ts';
 import { follower, type Follower, type StreamItem } from '../support/follower.ts';
+import { planList, pupils } from '../support/import-lists.ts';
 import { compile, prepareServer, startServer, type ServerProcess, type CompiledServer, type ServerFixture } from '../support/process.ts';
 import { createDatabase, dropDatabase } from '../support/server.ts';
-import { freePort } from '../support/sfera.ts';
+import { freePort, type Sfera } from '../support/sfera.ts';
 
 const server = process.env.TEST_DATABASE_URL!;
 const log = createLogger('silent');
@@ -21,10 +25,12 @@ describe.runIf(server)('two processes on one database', () => {
   let db: Database;
   let fixture: ServerFixture;
   let children: ServerProcess[];
+  let dataDir: string;
   const followers: Follower[] = [];
 
   beforeAll(async () => {
     compiled = compile();
+    dataDir = mkdtempSync(join(tmpdir(), 'sfera-data-'));
     made = await createDatabase(server, inject('template'));
     db = await connect({ databaseUrl: made.url, poolSize: 4, log });
     fixture = await prepareServer(db);
@@ -39,9 +45,11 @@ describe.runIf(server)('two processes on one database', () => {
     await db?.close();
     await dropDatabase(server, made.name);
     compiled?.remove();
+    rmSync(dataDir, { recursive: true, force: true });
   });
 
-  const spawn = async (port: number, url = made.url) => startServer(compiled, port, { ...fixture.env, DATABASE_URL: url });
+  const spawn = async (port: number, url = made.url) =>
+    startServer(compiled, port, { ...fixture.env, DATABASE_URL: url, DATA_DIR: dataDir });
 
   /** Creates a school whose administrator subscribes to all three streams at each process. */
   async function scene() {
@@ -113,6 +121,41 @@ describe.runIf(server)('two processes on one database', () => {
     await Promise.all(at.map((who, n) => who.createChat({ schoolId, kind: 'SCHOOL', name: `Чат ${n}` })));
     await all(streams, school.id);
     expect(streams[0]![2]!.items).toHaveLength(10);
+  });
+
+  it('pass on the progress of a plan while its transaction is open', async () => {
+    const { school, administrator } = await fixture.build.school();
+    const token = await fixture.token(administrator);
+    const schoolId = encodeGlobalID('School', school.id);
+    const at = children.map(({ url }) => person(url, token));
+    const app = { url: children[0]!.url, id: encodeGlobalID } as unknown as Sfera;
+    const query =
+      'subscription ($schoolId: ID!) { planProgress(schoolId: $schoolId) { __typename ... on PlanProgress { planId stage done total } } }';
+    const stream = at[1]!.listen(query, { schoolId });
+    await stream.until(({ items }) => items.length > 0);
+    const stages = () => stream.items.slice(1).map(({ stage }) => stage as string);
+    const plan = await planList(app, { as: at[0]!, token }, school.id, pupils(300));
+    await stream.until(() => stages().includes('FINISHED'));
+    expect([...new Set(stages())]).toEqual(['READING', 'COMPARING', 'WRITING', 'FINISHED']);
+    const before = stages().length;
+    // Keeps the transaction from committing.
+    const holder = await db.pool.connect();
+    let isAnswered = false;
+    try {
+      await holder.query('begin');
+      await holder.query('select 1 from event_head where school_id = $1 for update', [school.id]);
+      const applied = at[0]!.applyPlan({ planId: plan.id }).finally(() => (isAnswered = true));
+      await stream.until(() => stages().slice(before).includes('WRITING'));
+      expect([isAnswered, stages().slice(before).includes('FINISHED')]).toEqual([false, false]);
+      await holder.query('commit');
+      expect(await applied).toMatchObject({ state: 'APPLIED' });
+    } finally {
+      holder.release();
+    }
+    await stream.until(() => stages().slice(before).includes('FINISHED'));
+    expect([...new Set(stages().slice(before))]).toEqual(['CHECKING', 'WRITING', 'FINISHED']);
+    expect(stream.items.slice(1).every(({ planId }) => planId === plan.id)).toBe(true);
+    stream.close();
   });
 
   it('notify the other by NOTIFY with only the id of the school', async () => {

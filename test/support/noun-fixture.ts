@@ -102,6 +102,8 @@ export interface NounFixture<T extends ResourceType = ResourceType, Spec = never
   mutations?: Readonly<Record<string, MutationCase>>;
   /** The subscriptions about these rows, each with the action that a subscriber needs. */
   streams?: Readonly<Record<string, Action>>;
+  /** The subscriptions to signals about these rows, each with who may follow it. */
+  signals?: Readonly<Record<string, (actor: Actor, schoolId: string) => boolean>>;
   /** The text arguments of the schema, by names such as `CreateChatInput.name` and `School.people(search)`. */
   texts?: Readonly<Record<string, TextCase>>;
   /**

@@ -8,6 +8,7 @@ import { withExternalIdConflict } from '../external-ids.ts';
 import { refuseDeactivated, refuseImpossibleAssignments, refuseMoved, refuseNewNamesakes, refuseStaying } from './check-plan.ts';
 import { OverridableRefusal } from './overridable-refusal.ts';
 import { refuseOld } from './plan-age.ts';
+import { PlanProgressReporter } from './plan-progress.ts';
 import { loadStoredRows, writeDone } from './plan-store.ts';
 import { byNoun, endingClasses, existingIds, presentStates, type RowsByNoun, type StoredRow } from './plan-things.ts';
 import { PlanWriter } from './plan-writer.ts';
@@ -41,9 +42,12 @@ export async function applyPlan(ctx: Context, input: ApplyOptions & { planId: st
 /** Applies a plan. `optionsOf` gets the locked plan, and returns the options. If it returns null, the plan stays as it is. */
 export async function applyFound(
   ctx: Context,
-  found: Pick<Plan, 'id' | 'schoolId'>,
+  found: Pick<Plan, 'id' | 'schoolId' | 'clientId'>,
   optionsOf: (plan: Plan) => ApplyOptions | null,
 ): Promise<Plan> {
+  const { schoolId, clientId } = found;
+  const progress = new PlanProgressReporter(ctx, { schoolId, planId: found.id, uploadId: null, clientId });
+  progress.report('CHECKING');
   return withExternalIdConflict(
     mutate(ctx, async (tx) => {
       await lock(tx, 'School', found.schoolId);
@@ -67,13 +71,13 @@ export async function applyFound(
       refuseStaying(things, present);
       refuseImpossibleAssignments(things, present);
       const writer = new PlanWriter(ctx, tx, { plan, present });
-      await writer.write(things);
+      await writer.write(things, (done) => progress.report('WRITING', done, rows.length));
       for (const row of rows) row.done ??= {};
       await writeDone(tx, rows);
       record(tx, 'plan.applied', { schoolId: plan.schoolId, planId: plan.id });
       return tx.prisma.plan.update({ where: { id: plan.id }, data: { state: 'APPLIED', appliedAt: new Date(), appliesAt: null } });
     }),
-  );
+  ).finally(() => progress.report('FINISHED'));
 }
 
 /** Returns the stated threshold, or the default. @throws INVALID for a number that is not in 0 to 100. */

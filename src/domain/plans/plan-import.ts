@@ -7,11 +7,12 @@ import { readRoster } from '../../roster/read-roster.ts';
 import { rosterFormats, type Roster, type RosterFormat } from '../../roster/roster.ts';
 import { authorize, find, findFor } from '../access.ts';
 import { mutate, type Context } from '../context.ts';
-import type { Plan, School } from '../entities.ts';
+import type { Plan, School, Upload } from '../entities.ts';
 import { dayIn, schoolYearOf } from '../school-years.ts';
 import { normalizeOptionalLine } from '../text.ts';
 import { claimUpload, deleteUpload, findReceivedUpload, uploadPath } from '../uploads.ts';
 import { compareRoster } from './compare-roster.ts';
+import { PlanProgressReporter } from './plan-progress.ts';
 import { authorOf, insertPlanRows } from './plan-store.ts';
 import { loadPresentRoster } from './present-roster.ts';
 
@@ -29,6 +30,8 @@ export interface FileImport extends ImportOptions {
   /** The path of a file or a folder on the server. */
   path: string;
   fileName?: string;
+  /** The upload that the file came by, for those who follow the progress. */
+  upload?: Pick<Upload, 'id' | 'size'>;
 }
 
 /**
@@ -46,6 +49,7 @@ export async function planImport(ctx: Context, { uploadId, ...options }: ImportO
       schoolId: upload.schoolId,
       path: uploadPath(ctx.config, upload),
       fileName: upload.name,
+      upload,
     });
   } finally {
     await deleteUpload(ctx, upload);
@@ -59,18 +63,31 @@ export async function planImport(ctx: Context, { uploadId, ...options }: ImportO
  */
 export async function planImportOfFile(ctx: Context, input: FileImport): Promise<Plan> {
   const school = await findFor(ctx, 'School', input.schoolId, 'import.plan');
+  const { clientId } = authorOf(ctx);
+  const progress = new PlanProgressReporter(ctx, { schoolId: school.id, planId: newId(), uploadId: input.upload?.id ?? null, clientId });
+  progress.report('READING');
+  return planFile(ctx, school, input, progress).finally(() => progress.report('FINISHED'));
+}
+
+async function planFile(ctx: Context, school: School, input: FileImport, progress: PlanProgressReporter): Promise<Plan> {
   const yearId = await yearOf(ctx, school, input.schoolYearId);
   const system = systemOf(input);
-  const { path, fileName: name } = input;
-  const roster = await readRoster(name === undefined ? { path } : { name, stream: bytesOf(path) }, await readOptions(ctx, school, input));
+  const { path, fileName: name, upload } = input;
+  const onRead = (done: number) => progress.report('READING', done, upload?.size);
+  const roster = await readRoster(
+    name === undefined ? { path } : { name, stream: bytesOf(path, onRead) },
+    await readOptions(ctx, school, input),
+  );
   const fileName = [...(input.fileName ?? basename(input.path))].slice(0, 200).join('');
+  progress.report('COMPARING');
   return mutate(ctx, async (tx) => {
     const schoolYearId = yearId ?? (await schoolYearOf(tx, school.id, new Date())).id;
     const present = await loadPresentRoster(tx, { schoolId: school.id, schoolYearId, system });
     const { rows, coveredCount } = compareRoster(roster, present, { isByService: ctx.actor.kind === 'service' });
+    progress.report('WRITING', 0, rows.length);
     const plan = await tx.prisma.plan.create({
       data: {
-        id: newId(),
+        id: progress.planId,
         schoolId: school.id,
         schoolYearId,
         system,
@@ -94,9 +111,13 @@ export async function planImportOfFile(ctx: Context, input: FileImport): Promise
  * Opens the file when the reader asks for its first bytes.
  * @throws CONFLICT if the file is missing.
  */
-async function* bytesOf(path: string): AsyncGenerator<Uint8Array> {
+async function* bytesOf(path: string, onRead: (done: number) => void): AsyncGenerator<Uint8Array> {
+  let done = 0;
   try {
-    for await (const chunk of createReadStream(path)) yield chunk as Uint8Array;
+    for await (const chunk of createReadStream(path) as AsyncIterable<Uint8Array>) {
+      yield chunk;
+      onRead((done += chunk.length));
+    }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     throw conflict(['Файл загрузки не найден: создайте новую загрузку.', 'The file of the upload is missing: create another upload.'], {

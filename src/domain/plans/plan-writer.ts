@@ -41,18 +41,22 @@ export class PlanWriter {
     this.#people = new Map(present.people.map((person) => [person.id, person]));
   }
 
-  async write(things: RowsByNoun): Promise<void> {
+  /** @param onWritten called with the number of rows that are written, as it grows from 0. */
+  async write(things: RowsByNoun, onWritten: (done: number) => void): Promise<void> {
     const { classes, subjects, people, assignments } = things;
+    onWritten(0);
     await writeClasses(this.#tx, this.#plan, classes);
     await writeSubjects(this.#tx, this.#plan, subjects);
     this.#refuseMissingClasses(things);
     await this.#endClasses(classes);
+    onWritten(classes.length + subjects.length);
     await writePeople(this.#tx, this.#plan, people);
     await this.#endAssignments(things);
     await this.#endRoles(people);
     await this.#leaveClasses(people);
     await this.#grantRoles(people);
     await this.#enterClasses(people);
+    onWritten(classes.length + subjects.length + people.length);
     await this.#startAssignments(assignments);
     const workers = assignments.flatMap(({ before, after }) => [before?.userId, after?.userId]).filter((id) => id !== undefined);
     await followRules(this.#tx, this.#plan.schoolId, ...new Set([...people.map(({ thingId }) => thingId), ...workers]));

@@ -60,13 +60,13 @@ function refuseUnusable(appliesAt: Date, { isStated }: { isStated: boolean }): v
   });
 }
 
-export type DuePlan = Pick<Plan, 'id' | 'schoolId'>;
+export type DuePlan = Pick<Plan, 'id' | 'schoolId' | 'clientId'>;
 
 /** Returns the plans whose time has come, the earliest first. */
 export async function duePlans({ db }: Context, instant: Date): Promise<DuePlan[]> {
   return db.prisma.plan.findMany({
     where: { appliesAt: { not: null, lte: instant } },
-    select: { id: true, schoolId: true },
+    select: { id: true, schoolId: true, clientId: true },
     orderBy: [{ appliesAt: 'asc' }, { id: 'asc' }],
   });
 }

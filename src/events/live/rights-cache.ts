@@ -53,6 +53,11 @@ const sweepSize = 50;
 const batchSize = 1000;
 
 export class RightsCache {
+  /**
+   * Milliseconds for which rights that nothing invalidated are valid without the log. Unlimited with the embedded
+   * database: this process alone changes rights then, and rights cannot be read while a transaction is open.
+   */
+  readonly maxAgeMs: number;
   readonly #db: Database;
   readonly #log: Logger;
   /** Entries in the order of their last load, so that a sweep finds the oldest rights first. */
@@ -64,6 +69,7 @@ export class RightsCache {
   #isSweeping = false;
 
   constructor(db: Database, log: Logger) {
+    this.maxAgeMs = db.embedded ? Infinity : maxRightsAgeMs;
     this.#db = db;
     this.#log = log;
     this.#timer = setInterval(() => void this.#sweep(), sweepIntervalMs);

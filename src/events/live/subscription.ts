@@ -6,8 +6,10 @@ import { checkpointEvery, type Broadcaster } from './broadcaster.ts';
 import { retry } from './backoff.ts';
 import { encodeCursor, eventItem, type Cursor, type EventItem } from '../cursor.ts';
 import type { EventType } from '../catalog.ts';
+import type { ItemStream } from './item-stream.ts';
 import { isActor, maxRightsAgeMs, type EndReason, type RightsCache, type SubscriberRights, type ResolvedActor } from './rights-cache.ts';
 import { isSelected, type NamedRow, type SubscriptionPosition } from './subscriber-index.ts';
+import type { Signals } from './signals.ts';
 import type { SharedResult, SocketSink, SubscriptionExecutor } from './subscription-executor.ts';
 import type { LogBounds, LoggedEvent, LogReader } from '../log-reader.ts';
 
@@ -39,7 +41,8 @@ export interface SubscriptionRequest {
   isAllowed(actor: UserActor | ServiceActor): boolean;
 }
 
-export interface Stream extends AsyncIterableIterator<SubscriptionItem, void, undefined> {
+/** The items of a subscription to the log. */
+export interface Stream extends ItemStream<SubscriptionItem> {
   request: SubscriptionRequest;
   /**
    * Once the stream has read the log to its end, it gets new events from the broadcaster, which executes once for all
@@ -47,16 +50,6 @@ export interface Stream extends AsyncIterableIterator<SubscriptionItem, void, un
    * returns them.
    */
   shareExecution(executor: SubscriptionExecutor, sink: SocketSink | null): void;
-  /**
-   * Returns whether the subscriber still has the rights by which the last item was yielded. Loads the rights again if
-   * they are too old.
-   */
-  confirm(): Promise<boolean>;
-  /**
-   * Takes back the last item, because the caller did not send it. `next` then returns the event of the item again, if
-   * the current rights allow it.
-   */
-  repeat(): void;
 }
 
 const batchSize = 100;
@@ -66,7 +59,11 @@ export interface LiveEvents {
   reader: LogReader;
   rights: RightsCache;
   broadcaster: Broadcaster;
+  signals: Signals;
 }
+
+/** The parts that read the log. */
+export type LogParts = Omit<LiveEvents, 'signals'>;
 
 /**
  * Opens a stream. The stream reads nothing before the consumer calls `next`, so a slow consumer holds no memory. When
@@ -74,11 +71,11 @@ export interface LiveEvents {
  * timers and listeners. `next` rejects if the log or the rights could not be read after several attempts; the
  * stream is then over.
  */
-export const follow = (live: LiveEvents, request: SubscriptionRequest): Stream => new Subscription(live, request);
+export const follow = (live: LogParts, request: SubscriptionRequest): Stream => new Subscription(live, request);
 
 class Subscription implements Stream {
   readonly request: SubscriptionRequest;
-  readonly #live: LiveEvents;
+  readonly #live: LogParts;
   readonly #items: AsyncGenerator<SubscriptionItem, void, undefined>;
   readonly #stop = new AbortController();
   readonly #revoked = new AbortController();
@@ -101,7 +98,7 @@ class Subscription implements Stream {
   #itemActor: ResolvedActor | null = null;
   #isItemRepeated = false;
 
-  constructor(live: LiveEvents, request: SubscriptionRequest) {
+  constructor(live: LogParts, request: SubscriptionRequest) {
     this.#live = live;
     this.request = request;
     this.#items = this.#iterate();

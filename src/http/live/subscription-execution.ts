@@ -1,7 +1,8 @@
 import { createSourceEventStream, type ExecutionArgs, type ExecutionResult, type GraphQLError } from 'graphql';
 import { rateLimited, Refusal, unavailable } from '../../errors.ts';
 import { Backoff } from '../../events/live/backoff.ts';
-import type { SubscriptionItem, Stream } from '../../events/live/subscription.ts';
+import type { SignalStream } from '../../events/live/signal-stream.ts';
+import type { Stream } from '../../events/live/subscription.ts';
 import type { SocketSink } from '../../events/live/subscription-executor.ts';
 import { isExecutionState, resultOf } from '../../executor/executor.ts';
 import { refusalError, type SerializeResult } from '../errors.ts';
@@ -10,7 +11,7 @@ import { prepareCharged } from '../graphql/admission.ts';
 import type { RequestContext } from '../request-context.ts';
 import { RequestGroups } from './request-groups.ts';
 import { GroupExecutor, PersonalRights } from './shared-execution.ts';
-import { SubscriptionOperation, throwFailure, type ExecutionCounts } from './subscription-operation.ts';
+import { SubscriptionOperation, throwFailure, type ExecutionCounts, type StreamItem } from './subscription-operation.ts';
 
 /** The arguments of graphql-js's `subscribe`. `sink` sends the shared results to a client on a WebSocket. */
 export interface SubscribeArgs extends ExecutionArgs {
@@ -53,18 +54,20 @@ export class Subscriptions {
       release();
       return items;
     }
-    const stream = items as Stream;
+    const stream = items as Stream | SignalStream;
     const sink = args.sink ?? null;
     const operation = new SubscriptionOperation(base, prepared, this.#serialize, this.#counts);
-    const groupKey = this.#groups.keyOf(args, stream.request.streamKey);
-    if (groupKey !== null) stream.shareExecution(new GroupExecutor(groupKey, operation, this.#personalRights), sink);
+    if ('shareExecution' in stream) {
+      const groupKey = this.#groups.keyOf(args, stream.request.streamKey);
+      if (groupKey !== null) stream.shareExecution(new GroupExecutor(groupKey, operation, this.#personalRights), sink);
+    }
     const estimate = base.document.costOf(args.variableValues ?? {}, args.operationName);
     return new ResultIterator({ stream, operation, sink, estimate, release });
   }
 }
 
 interface ResultIteratorOptions {
-  stream: Stream;
+  stream: Stream | SignalStream;
   operation: SubscriptionOperation;
   sink: SocketSink | null;
   /** The cost that the account is charged for an item if the size of its result is unknown. */
@@ -119,7 +122,7 @@ class ResultIterator implements AsyncIterableIterator<ExecutionResult> {
     for (;;) {
       const { done, value: item } = await stream.next();
       if (done) return null;
-      const waitSeconds = item.kind === 'event' ? account.exhaustedForSeconds : 0;
+      const waitSeconds = item.kind === 'event' || item.kind === 'signal' ? account.exhaustedForSeconds : 0;
       if (waitSeconds > 0) throw rateLimited(waitSeconds);
       backoff ??= new Backoff();
       let failure: unknown;
@@ -140,7 +143,7 @@ class ResultIterator implements AsyncIterableIterator<ExecutionResult> {
   }
 
   /** Executes an item. @throws the error that made the execution fail. */
-  async #resultOf(item: SubscriptionItem): Promise<ExecutionResult> {
+  async #resultOf(item: StreamItem): Promise<ExecutionResult> {
     if (item.kind === 'result') return item.result.result;
     const { operation, estimate } = this.#options;
     const { base } = operation;
@@ -169,4 +172,4 @@ class ResultIterator implements AsyncIterableIterator<ExecutionResult> {
 }
 
 /** Returns whether an item depends on rights and can be retried, unlike the items that end a stream. */
-const isRepeatable = ({ kind }: SubscriptionItem): boolean => kind !== 'ended' && kind !== 'resync';
+const isRepeatable = ({ kind }: StreamItem): boolean => kind !== 'ended' && kind !== 'resync' && kind !== 'signalsEnded';

@@ -1,5 +1,6 @@
 import { GraphQLError, type ExecutionResult } from 'graphql';
 import { Refusal, type Language } from '../../errors.ts';
+import type { SignalItem } from '../../events/live/signal-stream.ts';
 import type { SubscriptionItem } from '../../events/live/subscription.ts';
 import type { SharedResult } from '../../events/live/subscription-executor.ts';
 import { isExecutionState, resultOf, takeBytes, type Executed, type PreparedOperation } from '../../executor/executor.ts';
@@ -12,6 +13,9 @@ export interface ExecutionCounts {
   executions: number;
   serialisations: number;
 }
+
+/** An item of a subscription to the log, or of one to signals. */
+export type StreamItem = SubscriptionItem | SignalItem;
 
 /** The operation of a subscription, which is executed for each of its items. */
 export class SubscriptionOperation {
@@ -29,7 +33,7 @@ export class SubscriptionOperation {
   }
 
   /** Executes the operation with the item as its root value, as the specification says. */
-  async execute(item: SubscriptionItem, contextValue: GraphContext): Promise<Executed> {
+  async execute(item: StreamItem, contextValue: GraphContext): Promise<Executed> {
     this.#counts.executions += 1;
     return this.#prepared.execute(item, contextValue);
   }

@@ -10,7 +10,7 @@ import { endClient } from '../../../src/domain/clients.ts';
 import { catalog, eventTypes, topicsOf, type PayloadOf, type EventType } from '../../../src/events/catalog.ts';
 import { encodeCursor } from '../../../src/events/cursor.ts';
 import { createLiveEvents } from '../../../src/events/live/live-events.ts';
-import { follow, type LiveEvents, type SubscriptionItem } from '../../../src/events/live/subscription.ts';
+import { follow, type LogParts, type SubscriptionItem } from '../../../src/events/live/subscription.ts';
 import { attribute, record } from '../../../src/events/record.ts';
 import { maxRightsAgeMs, type EndReason } from '../../../src/events/live/rights-cache.ts';
 import { trimLogs } from '../../../src/jobs/housekeeping.ts';
@@ -59,7 +59,7 @@ function listener(schoolId: string, credential: Credential) {
   let [reached, over] = [-1n, false];
   let check = () => {};
   const { reader, rights, broadcaster } = app.liveEvents;
-  const feed: LiveEvents = {
+  const feed: LogParts = {
     rights,
     broadcaster,
     reader: withMethods(reader, {
@@ -311,7 +311,7 @@ async function inChat() {
       await tx.prisma.chatMember.deleteMany({ where: membership });
       record(tx, 'chatMember.removed', { schoolId, chatId: chat.id, userId: pupil.id });
     });
-  const items = (feed: LiveEvents) => follow(feed, { schoolId, credential, after: { schoolId, seq: 0n }, ...everything });
+  const items = (feed: LogParts) => follow(feed, { schoolId, credential, after: { schoolId, seq: 0n }, ...everything });
   return { schoolId, credential, items, renamed, ofPupil, leave, membership };
 }
 
@@ -438,7 +438,7 @@ it('loads separate rights for two tokens of one client with different scopes', a
 });
 
 describe('reads that fail', () => {
-  const failing = (times: number): LiveEvents => {
+  const failing = (times: number): LogParts => {
     const { reader, rights, broadcaster } = app.liveEvents;
     let left = times;
     const maybe = <T>(read: () => Promise<T>): Promise<T> => ((left -= 1) >= 0 ? Promise.reject(new Error('no')) : read());

@@ -172,8 +172,12 @@ const viewerDependent = [
 const contract = buildSchema(readFileSync('schema.graphql', 'utf8'));
 
 function anySubscription(random: SeededRandom): string {
-  const stream = random.pick(Object.keys(contract.getSubscriptionType()!.getFields()));
-  const item = getNamedType(contract.getSubscriptionType()!.getFields()[stream]!.type);
+  // Streams of signals, which have no cursor, are executed for each subscriber alone.
+  const streams = Object.values(contract.getSubscriptionType()!.getFields()).filter(({ args }) =>
+    args.some(({ name }) => name === 'after'),
+  );
+  const { name: stream, type } = random.pick(streams);
+  const item = getNamedType(type);
   const news = isUnionType(item)
     ? item.getTypes().find(({ name }) => !['Checkpoint', 'Ended', 'ResyncRequired'].includes(name))
     : undefined;
