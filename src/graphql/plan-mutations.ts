@@ -6,8 +6,8 @@ import type { ClassName } from '../domain/plans/promote-school.ts';
 import { schedulePlan } from '../domain/plans/schedule-plan.ts';
 import { undoPlan } from '../domain/plans/undo-plan.ts';
 import { builder } from './builder.ts';
+import { RosterFormatEnum } from './enums.ts';
 import { mutation } from './mutation.ts';
-import { RosterFormatEnum } from './plans.ts';
 import { id } from './typed-id.ts';
 
 /** The mutations that make, edit, schedule, apply and undo plans. src/graphql/plans.ts has their types and lists. */

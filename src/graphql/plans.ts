@@ -1,5 +1,5 @@
 import { fieldsOf, type PlanField } from '../domain/plans/plan-fields.ts';
-import { rosterFormats, type RosterFormat } from '../domain/plans/plan-import.ts';
+import type { RosterFormat } from '../domain/plans/plan-import.ts';
 import { planCountsOf, planRowsOf, plansOf, warningsOf, type PlanCounts, type PlanWarning } from '../domain/plans/plans.ts';
 import { builder } from './builder.ts';
 import { connection } from './connection.ts';
@@ -43,22 +43,6 @@ const NounEnum = builder.enumType('PlanNoun', {
     PERSON: { description: 'A person, with the roles in the school. For a pupil, also with the class.' },
     ASSIGNMENT: { description: 'The work of a teacher in a class: as class teacher, or in a subject.' },
   } as const,
-});
-
-const formatDescriptions: Readonly<Record<RosterFormat, string>> = {
-  LIST: 'The Russian list: one CSV file with a row for each person. Its columns are found by their headings.',
-  ONE_ROSTER_1_1: 'OneRoster CSV 1.1, as a ZIP.',
-  ONE_ROSTER_1_2: 'OneRoster CSV 1.2, as a ZIP.',
-  SDS_1: 'Microsoft School Data Sync, version 1, as a ZIP.',
-  SDS_2_1: 'Microsoft School Data Sync, version 2.1, as a ZIP.',
-};
-
-export const RosterFormatEnum = builder.enumType('RosterFormat', {
-  description: 'The format of a roster file.',
-  values: Object.fromEntries(rosterFormats.map((format) => [format, { description: formatDescriptions[format] }])) as Record<
-    RosterFormat,
-    { description: string }
-  >,
 });
 
 const CountsRef = builder

@@ -1,3 +1,4 @@
+import { inCyrillic } from '../../src/domain/confusables.ts';
 /** Texts that people write, and texts with invisible or misleading characters. */
 
 export const visibleTexts: readonly string[] = [
@@ -149,3 +150,6 @@ export const invisibleTexts: readonly [about: string, text: string][] = [
   ['a mark without a letter', '\u0301а'],
   ['a mark after a space', 'а \u0301'],
 ];
+
+/** Returns the stored form of the letter of a class, which is in Cyrillic capitals. */
+export const storedLetterOf = (letter: string): string => inCyrillic(letter).toUpperCase();
