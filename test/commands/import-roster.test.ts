@@ -101,7 +101,7 @@ describe('the language of the output', () => {
     });
     expect((await russian('import', '--school', schoolId)).error).toMatch(/^Не указан FILE: /);
     expect((await russian('imprt')).error).toBe('Команды imprt нет. Возможно, вы имели в виду import?\n');
-    expect((await russian('undo', '--help')).out).toContain('отменить применённый импорт');
+    expect((await russian('undo', '--help')).out).toContain('отменить применённый план');
     expect((await russian('help')).out).not.toMatch(/ (the|of|print) /);
   });
 });

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hashPassword } from '../../../src/auth/passwords.ts';
+import { newId } from '../../../src/db/ids.ts';
+import { maxSlips } from '../../../src/domain/invitation-sheets.ts';
 import { Browser, openAuthServer, password, type AuthServer } from '../../support/auth-server.ts';
 
 let server: AuthServer;
@@ -118,6 +120,22 @@ describe('/invitations', () => {
     await server.db.prisma.class.update({ where: { id: group.id }, data: { archivedAt: new Date() } });
     expect((await openAs(administrator.signInName, '/invitations')).text).not.toContain('Ёлкина');
   });
+});
+
+it('a page with too many slips says that some are missing', async () => {
+  const { school, administrator, group, invited } = await world();
+  const names = { givenName: 'Пётр', searchText: '', sortKey: 'я' };
+  const users = Array.from({ length: maxSlips }, (_, n) => ({ ...names, id: newId(), surname: `Ученик${n}` }));
+  await server.db.prisma.user.createMany({ data: users });
+  const notice = 'Листков слишком много';
+  const enrolments = users.map(({ id }) => ({ schoolId: school.id, classId: group.id, studentId: id }));
+  await server.db.prisma.enrolment.createMany({ data: enrolments.slice(1) });
+  expect((await openAs(administrator.signInName, '/invitations')).text).not.toContain(notice);
+  await server.db.prisma.enrolment.createMany({ data: enrolments.slice(0, 1) });
+  const page = await openAs(administrator.signInName, '/invitations');
+  expect(page.text).toContain(notice);
+  expect(sheetsOf(page.text).flat()).toHaveLength(1);
+  expect(page.text).toContain(invited.code);
 });
 
 describe('/invitations/staff', () => {
