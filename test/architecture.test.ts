@@ -139,10 +139,10 @@ describe('imports', () => {
 
 describe('one name everywhere', () => {
   /**
-   * Actions whose event has a different name. `planImport` records `plan.ready`. `endOtherSessions` records
+   * Actions whose event has a different name. `planImport` and `planYear` record `plan.ready`. `endOtherSessions` records
    * `session.ended` for each session.
    */
-  const toldAs: Record<string, string> = { 'import.plan': 'plan.ready', 'otherSessions.end': 'session.ended' };
+  const toldAs: Record<string, string> = { 'import.plan': 'plan.ready', 'year.plan': 'plan.ready', 'otherSessions.end': 'session.ended' };
   const irregular: Record<string, string> = {
     enrol: 'enrolled',
     transfer: 'transferred',

@@ -65,7 +65,7 @@ export interface InvitationSheets {
 }
 
 /** Maximum number of people on one web page, which needs about 4 KB for each of them. */
-const maxSlips = 3000;
+export const maxSlips = 3000;
 
 const withNames = { ...withLinks, surname: true, givenName: true, patronymic: true } as const;
 

@@ -3,6 +3,7 @@ import type { RosterFormat } from '../domain/plans/plan-import.ts';
 import { planCountsOf, planRowsOf, plansOf, warningsOf, type PlanCounts, type PlanWarning } from '../domain/plans/plans.ts';
 import { builder } from './builder.ts';
 import { connection } from './connection.ts';
+import { RosterFormatEnum } from './enums.ts';
 import { node } from './node.ts';
 import { change, stream } from './stream.ts';
 

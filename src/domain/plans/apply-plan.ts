@@ -75,7 +75,10 @@ export async function applyFound(
       for (const row of rows) row.done ??= {};
       await writeDone(tx, rows);
       record(tx, 'plan.applied', { schoolId: plan.schoolId, planId: plan.id });
-      return tx.prisma.plan.update({ where: { id: plan.id }, data: { state: 'APPLIED', appliedAt: new Date(), appliesAt: null } });
+      return tx.prisma.plan.update({
+        where: { id: plan.id },
+        data: { state: 'APPLIED', appliedAt: new Date(), appliesAt: null, refusalRu: null, refusalEn: null },
+      });
     }),
   ).finally(() => progress.report('FINISHED'));
 }
