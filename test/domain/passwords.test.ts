@@ -49,7 +49,7 @@ describe('signIn', () => {
       const isCorrect = await run.call(this, compute);
       await app.as(administrator).resetPassword(input);
       return isCorrect;
-    } as typeof run);
+    });
     expect(await canSignIn(teacher.signInName, knownPassword)).toBe(false);
     computing.mockRestore();
   });
