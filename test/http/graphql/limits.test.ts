@@ -454,6 +454,13 @@ describe('the input of a mutation', () => {
     ...people.map((field) => ['updateUser', [field], (text: string) => ({ ...sameUser(), [field]: text })] as TextInput),
     ['updateUser', ['externalIds'], (text) => ({ ...sameUser(), externalIds: [{ system: text, value: '1' }] })],
     ['createUpload', ['name'], (name) => ({ schoolId, name, size: 1 })],
+    ['exportRoster', ['system'], (system) => ({ schoolId, format: 'LIST', system })],
+    ['planYear', ['newClasses', '0', 'letter'], (letter) => ({ schoolId, newClasses: [{ grade: 1, letter }] })],
+    [
+      'planYear',
+      ['successors', '0', 'from', 'letter'],
+      (letter) => ({ schoolId, successors: [{ from: { grade: 1, letter }, to: { grade: 2, letter: 'А' } }] }),
+    ],
   ];
   const send = async (over: typeof overHttp, mutation: string, input: object, headers: Record<string, string> = {}) => {
     const Name = mutation[0]!.toUpperCase() + mutation.slice(1);
@@ -487,12 +494,12 @@ describe('the input of a mutation', () => {
     const inputs = Object.values(schema.getMutationType()!.getFields()).flatMap((field) => {
       const type = schema.getType(`${field.name[0]!.toUpperCase()}${field.name.slice(1)}Input`) as import('graphql').GraphQLInputObjectType;
       return Object.values(type.getFields())
-        .filter(({ type }) => /\b(String|ExternalIdInput)\b/.test(String(type)))
+        .filter(({ type }) => /\b(String|ExternalIdInput|ClassNameInput|ClassSuccessorInput)\b/.test(String(type)))
         .map(({ name }) => `${field.name}.${name}`);
     });
     // `texts` does not list these fields. The codes, the passwords and the sign-in name are `opaqueTexts` in
-    // test/fixtures/, each with the reason. Idempotency keys are tested with the mutations in `texts`. Tests of the other
-    // three fields are in test/graphql/texts.test.ts.
+    // test/fixtures/, each with the reason. Idempotency keys are tested with the mutations in `texts`. `editPlanRow.class` is
+    // checked like the classes of `planYear`. Tests of the other three fields are in test/graphql/texts.test.ts.
     const elsewhere = [
       'acceptInvitation.code',
       'acceptPersonalInvitation.code',
@@ -501,6 +508,7 @@ describe('the input of a mutation', () => {
       'changePassword.currentPassword',
       'changePassword.newPassword',
       'planImport.system',
+      'editPlanRow.class',
       'enrolStudent.idempotencyKey',
       'renameChat.name',
       'voidEnrolment.reason',
