@@ -3,9 +3,11 @@ import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { globalId } from '../../src/graphql/typed-id.ts';
 import { expectAlive, openSubscriptions, sendExpandingDocument, sendLargeDocuments, type HeapTarget } from '../heap/hostile-documents.ts';
-import { collectGarbage } from '../live/memory.ts';
+import { collectGarbage, oldGenerationBytes } from '../live/memory.ts';
+import { sendLoad } from '../load.ts';
 import { summarise, type Env, type Measure } from '../measure.ts';
 import { addPeople } from '../seed.ts';
+import { connections, one } from './reads.ts';
 
 /**
  * Measures the heap of a small server after documents that fill its caches. The caches are bounded by size. Also
@@ -17,6 +19,8 @@ const maxHeapMiB = 160;
 /** Limit of the used heap: three quarters of `maxHeapMiB`, since running requests need the rest. */
 const maxUsedMiB = 120;
 const maxBytesPerQuery = 100;
+/** Requests that run during two young collections leave about 300 bytes each. */
+const maxBytesPerRequest = 1500;
 
 export const heap: Measure = {
   name: 'heap',
@@ -29,6 +33,7 @@ export const heap: Measure = {
     const rows: Record<string, { measured: number; limit: number }> = {
       ...Object.fromEntries(Object.entries(usedMiB).map(([load, measured]) => [`${load}: heap, MiB`, { measured, limit: maxUsedMiB }])),
       'a page of a list: old generation, bytes per query': { measured: await measurePage(), limit: maxBytesPerQuery },
+      'a small read: old generation, bytes per request': { measured: await measureRequest(env), limit: maxBytesPerRequest },
     };
     return {
       ours: summarise([Math.max(...Object.values(rows).map(({ measured, limit }) => measured / limit))]),
@@ -86,3 +91,23 @@ const measurePage = (): Promise<number> =>
     child.once('error', reject);
     child.once('exit', (code) => reject(new Error(`bench/heap/page-garbage.ts ended with ${code} before it measured`)));
   });
+
+/** Returns the bytes of the old generation that a small read costs a server, in the best of several samples. */
+async function measureRequest(env: Env): Promise<number> {
+  const server = await env.startOurs();
+  const headers = { 'content-type': 'application/json', authorization: `Bearer ${await env.token(env.ids.administratorId)}` };
+  const bodies = [JSON.stringify({ query: one.ours, variables: { id: globalId('Class', env.ids.classIds[0]!) } })];
+  const amount = env.quick ? 2000 : 10_000;
+  const send = () => sendLoad({ url: server.url, headers, bodies, connections, amount });
+  await send();
+  let least = Infinity;
+  for (let n = 0; n < 5; n += 1) {
+    const before = await oldGenerationBytes(server.pid);
+    await send();
+    const bytes = ((await oldGenerationBytes(server.pid)) - before) / amount;
+    // Ignores a sample in which a full collection freed what is to be measured.
+    if (bytes >= 0) least = Math.min(least, bytes);
+  }
+  await server.stop();
+  return least;
+}

@@ -67,6 +67,17 @@ describe('School.people', () => {
     expect(errors?.map(({ extensions }) => extensions)).toEqual([{ code: 'INVALID', path: ['withoutClass'] }]);
   });
 
+  it('searches by the present names of the people', async () => {
+    const { school, administrator: by, waiting, former } = await buildPeople();
+    expect(await surnames(school, by, 'search: "ежик"')).toEqual(['Ёжиков']);
+    const schoolId = app.id('School', school.id);
+    await app.as(by).updateUser({ schoolId, userId: app.id('User', waiting.id), surname: 'Зайцев' });
+    await app.as(by).updateUser({ schoolId, userId: app.id('User', former.id), surname: 'Зайцева' });
+    expect(await surnames(school, by, 'search: "ежик"')).toEqual([]);
+    expect(await surnames(school, by, 'search: "зайц"')).toEqual(['Зайцев']);
+    expect(await surnames(school, by, 'active: null, search: "зайц"')).toEqual(['Зайцев', 'Зайцева']);
+  });
+
   it('filters by class, by the lack of one and by role only as far as the viewer may read them', async () => {
     const { school, administrator, group, waiting, enrolled, imported, external } = await buildPeople();
     const other = await app.build.class({ schoolId: school.id });

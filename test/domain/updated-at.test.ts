@@ -34,7 +34,7 @@ async function readVersions(): Promise<Map<string, Version>> {
   const statements = tables.map(
     (name) => `
       select '${name} ' || id as key, updated_at as "updatedAt",
-             md5((to_jsonb(t) - '{updated_at,user_updated_at}'::text[] ${name === 'role_grant' ? "- 'sort_key'" : ''})::text) as content
+             md5((to_jsonb(t) - '{updated_at,user_updated_at}'::text[] ${name === 'role_grant' ? "- '{sort_key,search_text}'::text[]" : ''})::text) as content
       from ${name} t`,
   );
   const { rows } = await app.db.pool.query<{ key: string; updatedAt: Date; content: string }>(statements.join(' union all '));

@@ -196,7 +196,7 @@ export class Pipeline {
     let bytes: number | undefined;
     try {
       // Rights may have been revoked while the operation waited.
-      const current = admission instanceof Promise ? { ...args, contextValue: await args.contextValue.reload() } : args;
+      const current = admission instanceof Promise ? { ...args, contextValue: await this.#deps.contexts.reload(args.contextValue) } : args;
       const cursors = this.takeAsOf(current);
       if (cursors !== undefined) await cursors;
       const executed = await this.run(current);
