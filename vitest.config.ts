@@ -23,6 +23,9 @@ const unit = [
   'test/support/*.test.ts',
 ];
 
+/** Tests that replace functions of Node, which the modules of a process keep: each has a process of its own. */
+const isolated = ['test/db/embedded/*.test.ts'];
+
 // vitest 4.1 applies `--exclude` to a config without projects only.
 const excluded = parseCLI(['vitest', ...process.argv.slice(2)]).options.exclude ?? [];
 const exclude = [...configDefaults.exclude, ...excluded];
@@ -47,10 +50,16 @@ export default defineConfig({
         test: {
           name: 'api',
           include: ['test/**/*.test.ts'],
-          exclude: [...exclude, ...unit],
+          exclude: [...exclude, ...unit, ...isolated],
           globalSetup: ['test/support/template.ts'],
+          // Test files of one process share its modules: loading those of the server takes seconds.
+          isolate: false,
           sequence: { groupOrder: 1 },
         },
+      },
+      {
+        extends: true,
+        test: { name: 'isolated', include: isolated, exclude, globalSetup: ['test/support/template.ts'], sequence: { groupOrder: 2 } },
       },
     ],
   },

@@ -1,5 +1,6 @@
 import { dayIn, yearAround } from '../../src/domain/school-years.ts';
-import { exportRoster } from '../../src/domain/plans/export-roster.ts';
+import { transaction } from '../../src/db/transaction.ts';
+import { exportInTransaction } from '../../src/domain/plans/export-roster.ts';
 import { writeList } from '../../src/roster/list-writer.ts';
 import { senderOf } from './import-lists.ts';
 import type { Sfera } from './sfera.ts';
@@ -83,8 +84,17 @@ export async function workOf(app: Sfera, schoolId: string): Promise<string[]> {
   return work.map(({ class: of, kind, user }) => `${of.grade}${of.letter} ${kind} ${user.surname}`).sort();
 }
 
-/** Returns the exported roster as text. The text must be the same before a plan is applied and after it is undone. */
+/** Returns the bytes of the export: what undoing has to restore. Rolls back, so that the log has no event of the export. */
 export async function exported(app: Sfera, schoolId: string): Promise<string> {
-  const { roster } = await exportRoster(app.operator, { schoolId, format: 'ONE_ROSTER_1_2' });
-  return JSON.stringify(roster) + writeList(roster).toString();
+  let bytes = '';
+  const rollBack = new Error('roll back');
+  const exporting = transaction(app.db, async (tx) => {
+    const { roster } = await exportInTransaction(app.operator, tx, { schoolId, format: 'ONE_ROSTER_1_2' });
+    bytes = JSON.stringify(roster) + writeList(roster).toString();
+    throw rollBack;
+  });
+  await exporting.catch((error: unknown) => {
+    if (error !== rollBack) throw error;
+  });
+  return bytes;
 }

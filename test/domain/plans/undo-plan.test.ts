@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { exportRoster } from '../../../src/domain/plans/export-roster.ts';
-import { writeList } from '../../../src/roster/list-writer.ts';
 import { expectRefusal } from '../../support/expect-refusal.ts';
 import { importList, pupils, senderOf, upload, type ListRow, type Sender } from '../../support/import-lists.ts';
 import { changed, oneRoster12, zipOf } from '../../support/roster-files.ts';
+import { exported } from '../../support/school-year.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 
 let app: Sfera;
@@ -16,12 +15,6 @@ async function scene() {
   const { school, administrator } = await app.build.school();
   return { school, administrator, by: await senderOf(app, administrator) };
 }
-
-/** Returns the exported roster as text. The text must be the same before a plan is applied and after it is undone. */
-const exported = async (schoolId: string): Promise<string> => {
-  const { roster } = await exportRoster(app.operator, { schoolId, format: 'ONE_ROSTER_1_2' });
-  return JSON.stringify(roster) + writeList(roster).toString();
-};
 
 const before: ListRow[] = [
   { name: 'Ёжиков Лев Петрович', class: '5А', birthDate: '01.02.2015' },
@@ -43,12 +36,12 @@ describe('undoPlan', () => {
     const { school, by } = await scene();
     await app.build.chat({ schoolId: school.id, kind: 'SCHOOL' });
     await importList(app, by, school.id, before);
-    const [roster, members] = [await exported(school.id), await memberships(school.id)];
+    const [roster, members] = [await exported(app, school.id), await memberships(school.id)];
     const plan = await importList(app, by, school.id, after, { threshold: 100 });
-    expect(await exported(school.id)).not.toBe(roster);
+    expect(await exported(app, school.id)).not.toBe(roster);
     const applied = await app.events(school.id);
     expect(await by.as.undoPlan({ planId: plan.id })).toMatchObject({ __typename: 'Plan', state: 'UNDONE' });
-    expect(await exported(school.id)).toBe(roster);
+    expect(await exported(app, school.id)).toBe(roster);
     expect(await memberships(school.id)).toEqual(members);
     const undone = (await app.events(school.id)).slice(applied.length);
     expect(new Set(undone.map(({ type }) => type))).toEqual(
