@@ -23,8 +23,8 @@ const unit = [
   'test/support/*.test.ts',
 ];
 
-/** Tests that replace functions of Node, which the modules of a process keep: each has a process of its own. */
-const isolated = ['test/db/embedded/*.test.ts'];
+/** Tests that replace functions of Node, or count what a process has open. Each file has a process of its own. */
+const isolated = ['test/db/embedded/*.test.ts', 'test/http/app/stopping.test.ts'];
 
 // vitest 4.1 applies `--exclude` to a config without projects only.
 const excluded = parseCLI(['vitest', ...process.argv.slice(2)]).options.exclude ?? [];
