@@ -110,6 +110,10 @@ const renamed: Record<string, string> = {
   clientId: 'client',
   userId: 'user',
   signInName: 'login',
+  graduatingGrades: 'graduate',
+  regroupedGrades: 'regroup',
+  newClasses: 'new-class',
+  successors: 'successor',
 };
 
 /** Formats a refusal as one line that names the option at fault instead of the input field. */

@@ -82,8 +82,8 @@ async function inputOf(operator: Opened['operator'], values: Values): Promise<Pl
     regroupedGrades: gradesIn(values, 'regroup'),
     newClasses: list(values, 'new-class').map((name) => classIn('new-class', name)),
     successors: list(values, 'successor').map((given) => {
-      const [from = '', to = ''] = given.split('=');
-      return { from: classIn('successor', from), to: classIn('successor', to) };
+      const [from = '', ...to] = given.split('=');
+      return { from: classIn('successor', from), to: classIn('successor', to.join('=')) };
     }),
     keepsSubjectTeachers: values['keep-subject-teachers'] === true,
   };

@@ -55,7 +55,13 @@ async function undoOrExplain(
   try {
     progress.show(language === 'ru' ? 'Отмена' : 'Undoing');
     await undoPlan(operator, { planId: plan.id });
-    return [['План отменён: всё так, будто его не применяли.', 'The plan was undone, as if it had never been applied.'], 0];
+    return [
+      [
+        'План отменён: классы, роли и назначения прежние. Того, кто из-за плана выбыл из школы, верните в чаты, куда его добавляли вручную.',
+        'The plan was undone: classes, roles and assignments are as before. Add whoever had left the school to the chats to which somebody had added them by hand.',
+      ],
+      0,
+    ];
   } catch (refusal) {
     if (!(refusal instanceof Refusal)) throw refusal;
     errors.push(errorOf(refusal, language));

@@ -70,6 +70,21 @@ export async function schoolYearOf(tx: Tx, schoolId: string, instant: Date): Pro
   return tx.prisma.schoolYear.findUniqueOrThrow({ where: { schoolId_startsOn: { schoolId, startsOn: days.startsOn } } });
 }
 
+/**
+ * Within the caller's transaction: returns the year that the people of a school are in. That is the present year or, once a
+ * plan has turned the year early, the next one: the present year then has no open class, and the next one has some.
+ */
+export async function workingYearOf(tx: Tx, schoolId: string): Promise<SchoolYear> {
+  const present = await schoolYearOf(tx, schoolId, new Date());
+  const next = await nextYearOf(tx, present);
+  const open = await tx.prisma.class.groupBy({
+    by: ['schoolYearId'],
+    where: { schoolYearId: { in: [present.id, next.id] }, archivedAt: null },
+  });
+  const hasOpen = ({ id }: SchoolYear): boolean => open.some(({ schoolYearId }) => schoolYearId === id);
+  return !hasOpen(present) && hasOpen(next) ? next : present;
+}
+
 /** Returns the year before a year; null if the school does not have it. */
 export const previousYearOf = (tx: Tx, { schoolId, startsOn }: SchoolYear): Promise<SchoolYear | null> =>
   tx.prisma.schoolYear.findUnique({

@@ -9,6 +9,7 @@ import { normalizeExternalIds, type ExternalId } from './external-ids.ts';
 import type { Loaders } from './loaders.ts';
 import { readable } from './resources.ts';
 import { changesNothing, type Page, type PageArgs, type School } from './entities.ts';
+import { followTimeZone } from './plans/schedule-plan.ts';
 import { schoolYearOf } from './school-years.ts';
 import { normalizeLine, normalizeOptionalLine } from './text.ts';
 
@@ -60,6 +61,7 @@ export async function updateSchool(ctx: Context, input: SchoolInput & { schoolId
       // Sets `updatedAt`, because Prisma would leave out an update without columns when only the external ids change.
       const school = await tx.prisma.school.update({ where: { id: found.id }, data: { ...data, updatedAt: new Date() } });
       record(tx, 'school.updated', { schoolId: school.id });
+      await followTimeZone(tx, school.id, { from: current.timeZone, to: school.timeZone });
       return school;
     }),
   );

@@ -10,7 +10,7 @@ import { OverridableRefusal } from './overridable-refusal.ts';
 import { refuseOld } from './plan-age.ts';
 import { PlanProgressReporter } from './plan-progress.ts';
 import { loadStoredRows, writeDone } from './plan-store.ts';
-import { byNoun, endingClasses, existingIds, presentStates, type RowsByNoun, type StoredRow } from './plan-things.ts';
+import { byNoun, endingClasses, existingIds, reopenedClasses, presentStates, type RowsByNoun, type StoredRow } from './plan-things.ts';
 import { PlanWriter } from './plan-writer.ts';
 import { loadPresentRoster } from './present-roster.ts';
 import type { PersonState } from './plan-rows.ts';
@@ -143,7 +143,7 @@ async function lockThings(tx: Tx, things: RowsByNoun): Promise<void> {
   const { classIds, userIds } = existingIds(things);
   await lockMany(tx, 'Class', classIds);
   await lockMany(tx, 'User', userIds);
-  await lockChats(tx, { userIds: [...userIds], classIds: endingClasses(things) });
+  await lockChats(tx, { userIds: [...userIds], classIds: [...endingClasses(things), ...reopenedClasses(things)] });
 }
 
 /** Within the caller's transaction: locks the open chats that these people own or moderate, and all chats of these classes. */

@@ -214,13 +214,15 @@ export class PeopleComparison {
     const present = found?.enrolment?.schoolId === this.#present.school.id ? found.enrolment : null;
     const next = wanted.enrolment === undefined ? null : this.#classes.get(wanted.enrolment.class)!.id;
     if (present === null || next === present.classId) return [next, next];
+    const isOfYear = this.#present.classes.some(({ id }) => id === present.classId);
     if (next === null) {
+      // The file says nothing about classes of another year.
+      if (!isOfYear) return [present.classId, present.classId];
       const hasLeft = wanted.left !== undefined && this.#classes.get(wanted.left.class)?.id === present.classId;
       const isMissing = this.#roster.covers.enrolments && wanted.person !== undefined;
       if (!hasLeft && !isMissing) return [present.classId, present.classId];
     }
     // A pupil in a class of another year moves to the new class, even if a person made that enrolment.
-    const isOfYear = this.#present.classes.some(({ id }) => id === present.classId);
     return present.planId === null && isOfYear ? [present.classId, next] : [next, next];
   }
 

@@ -11,7 +11,7 @@ import {
 } from '../../roster/roster.ts';
 import { findFor } from '../access.ts';
 import { mutate, type Context } from '../context.ts';
-import { schoolYearOf } from '../school-years.ts';
+import { workingYearOf } from '../school-years.ts';
 import { loadPresentRoster, type PresentPerson, type PresentRoster } from './present-roster.ts';
 
 export interface ExportedRoster {
@@ -52,7 +52,7 @@ export async function exportInTransaction(
   tx: Tx,
   { schoolId, system = 'roster', format }: ExportInput,
 ): Promise<ExportedRoster> {
-  const year = await schoolYearOf(tx, schoolId, new Date());
+  const year = await workingYearOf(tx, schoolId);
   const present = await loadPresentRoster(tx, { schoolId, schoolYearId: year.id, system });
   const dayOf = (date: Date): string => date.toISOString().slice(0, 10);
   const people = everCan(ctx.actor, 'user.readContact') ? present.people : present.people.map((one) => ({ ...one, email: null }));

@@ -8,7 +8,7 @@ import { rosterFormats, type Roster, type RosterFormat } from '../../roster/rost
 import { authorize, find, findFor } from '../access.ts';
 import { mutate, type Context } from '../context.ts';
 import type { Plan, School, Upload } from '../entities.ts';
-import { dayIn, schoolYearOf } from '../school-years.ts';
+import { dayIn, workingYearOf } from '../school-years.ts';
 import { normalizeOptionalLine } from '../text.ts';
 import { claimUpload, deleteUpload, findReceivedUpload, uploadPath } from '../uploads.ts';
 import { compareRoster } from './compare-roster.ts';
@@ -81,7 +81,7 @@ async function planFile(ctx: Context, school: School, input: FileImport, progres
   const fileName = [...(input.fileName ?? basename(input.path))].slice(0, 200).join('');
   progress.report('COMPARING');
   return mutate(ctx, async (tx) => {
-    const schoolYearId = yearId ?? (await schoolYearOf(tx, school.id, new Date())).id;
+    const schoolYearId = yearId ?? (await workingYearOf(tx, school.id)).id;
     const present = await loadPresentRoster(tx, { schoolId: school.id, schoolYearId, system });
     const { rows, coveredCount } = compareRoster(roster, present, { isByService: ctx.actor.kind === 'service' });
     progress.report('WRITING', 0, rows.length);

@@ -1,5 +1,6 @@
 import type { Tx } from '../../db/transaction.ts';
 import { record } from '../../events/record.ts';
+import { archiveAll } from '../archive-class.ts';
 import { recordAssignments } from '../assignments.ts';
 import { followRules } from '../chat-membership-rules.ts';
 import type { Context } from '../context.ts';
@@ -7,7 +8,7 @@ import type { Plan } from '../entities.ts';
 import { issuePersonalInvitations, revokeWithoutRole } from '../issue-personal-invitations.ts';
 import { unarchiveAll } from '../unarchive-class.ts';
 import type { PersonState } from './plan-rows.ts';
-import { endingClasses, type RowsByNoun, type StoredRow } from './plan-things.ts';
+import { endingClasses, reopenedClasses, type RowsByNoun, type StoredRow } from './plan-things.ts';
 import { writeClasses, writePeople, writeSubjects } from './write-things.ts';
 
 type PersonRow = StoredRow<PersonState>;
@@ -99,5 +100,6 @@ export class PlanReversal {
     const added = classes.filter(({ operation }) => operation === 'ADD').map(({ thingId }) => thingId);
     await this.#tx.execute('update class set archived_at = now() where id = any($1::uuid[])', [added]);
     for (const classId of added) record(this.#tx, 'class.archived', { schoolId: this.#plan.schoolId, classId });
+    await archiveAll(this.#tx, this.#plan.schoolId, reopenedClasses({ classes }));
   }
 }

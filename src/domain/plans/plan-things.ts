@@ -52,6 +52,10 @@ export function byNoun(rows: readonly StoredRow[]): RowsByNoun {
 export const endingClasses = ({ classes }: Pick<RowsByNoun, 'classes'>): string[] =>
   classes.filter(({ operation }) => operation === 'END').map(({ thingId }) => thingId);
 
+/** Returns the ids of the classes that a plan takes out of the archive. */
+export const reopenedClasses = ({ classes }: Pick<RowsByNoun, 'classes'>): string[] =>
+  classes.filter(({ before, after }) => before?.isArchived === true && after?.isArchived === false).map(({ thingId }) => thingId);
+
 /** Returns the classes and people to lock: those that exist already and that a row changes or refers to. */
 export function existingIds({ classes, people, assignments }: RowsByNoun): { classIds: Set<string>; userIds: Set<string> } {
   const places = [...people, ...assignments].flatMap(({ before, after }) => [before, after]);

@@ -10,8 +10,9 @@ import type { Plan } from '../entities.ts';
 import { issuePersonalInvitations, revokeWithoutRole } from '../issue-personal-invitations.ts';
 import { endRoles, grantAll } from '../roles.ts';
 import { startOfDay } from '../school-years.ts';
+import { unarchiveAll } from '../unarchive-class.ts';
 import type { PersonState } from './plan-rows.ts';
-import { endingClasses, linesOf, type Done, type RowsByNoun, type StoredRow } from './plan-things.ts';
+import { endingClasses, linesOf, reopenedClasses, type Done, type RowsByNoun, type StoredRow } from './plan-things.ts';
 import type { PresentPerson, PresentRoster } from './present-roster.ts';
 import { writeClasses, writePeople, writeSubjects } from './write-things.ts';
 
@@ -46,6 +47,7 @@ export class PlanWriter {
     const { classes, subjects, people, assignments } = things;
     onWritten(0);
     await writeClasses(this.#tx, this.#plan, classes);
+    await unarchiveAll(this.#tx, this.#plan.schoolId, reopenedClasses({ classes }));
     await writeSubjects(this.#tx, this.#plan, subjects);
     this.#refuseMissingClasses(things);
     await this.#endClasses(classes);

@@ -91,7 +91,7 @@ function refuseWithoutClasses({ classes, schoolYearId }: PresentRoster, year: Sc
 }
 
 function gradesOf({ graduatingGrades, regroupedGrades }: PlanYearInput): Pick<PromotionRules, 'graduatingGrades' | 'regroupedGrades'> {
-  const graduating = new Set(graduatingGrades ?? graduatingByDefault);
+  const graduating = new Set(graduatingGrades ?? graduatingByDefault.filter((grade) => !regroupedGrades?.includes(grade)));
   const regrouped = new Set(regroupedGrades ?? regroupedByDefault.filter((grade) => !graduating.has(grade)));
   checkGrades('graduatingGrades', graduating);
   checkGrades('regroupedGrades', regrouped);
@@ -116,6 +116,7 @@ function successorsOf(
   const ending = new Map(
     classes.filter((one) => one.schoolYearId !== schoolYearId && !one.isArchived).map((one) => [classKey(one), one.id]),
   );
+  const seen = new Set<string>();
   return new Map(
     stated.map(({ from, to }, n) => {
       const path = ['successors', `${n}`, 'from'];
@@ -126,6 +127,9 @@ function successorsOf(
           `В году, который заканчивается, нет открытого класса ${nameOfClass(name)}.`,
           `The ending year has no open class ${nameOfClass(name)}.`,
         ]);
+      if (seen.has(id))
+        throw invalid(path, [`Класс ${nameOfClass(name)} указан дважды.`, `The class ${nameOfClass(name)} is given twice.`]);
+      seen.add(id);
       return [id, checkedName(to, ['successors', `${n}`, 'to'])] as const;
     }),
   );

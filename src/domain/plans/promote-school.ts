@@ -54,6 +54,8 @@ export class SchoolPromotion {
   /** The class that follows, by the id of the ending class; null if the pupils of the ending class go to no class. */
   readonly #successors = new Map<string, Successor | null>();
   readonly #rows: PlannedRow[] = [];
+  /** The work in classes of the new year that has a row already, with the teacher. */
+  readonly #proposed = new Set<string>();
 
   constructor(present: PresentRoster, rules: PromotionRules) {
     const { classes, schoolYearId } = present;
@@ -148,7 +150,9 @@ export class SchoolPromotion {
   ): void {
     const after: AssignmentState = { ...stateOfAssignment(assignment, this.#present), classId: successor.id, className: successor.name };
     const holder = taken.get(workOf(after));
-    if (holder === after.userId) return;
+    // Of merged classes, both may have had the teacher in this subject.
+    if (holder === after.userId || this.#proposed.has(`${workOf(after)} ${after.userId}`)) return;
+    this.#proposed.add(`${workOf(after)} ${after.userId}`);
     const row = changeRow({ noun: 'ASSIGNMENT', thingId: newId(), at: null, before: null }, after);
     const code = holder === undefined ? this.#doubtAbout(after, grade) : 'CLASS_TEACHER_TWICE';
     if (code === null) taken.set(workOf(after), after.userId);

@@ -52,7 +52,7 @@ export async function changeOfRow(tx: Tx, edited: Edited, edit: RowEdit): Promis
     );
   const { noun, before, after } = edited.row;
   if (edit.class && noun === 'PERSON') return moveTo(tx, edited, checkedName(edit.class, ['class']));
-  if (edit.class && noun === 'CLASS' && before === null) return rename(tx, edited, checkedName(edit.class, ['class']));
+  if (edit.class && noun === 'CLASS' && isStarting(edited.row)) return rename(tx, edited, checkedName(edit.class, ['class']));
   if (edit.leaves === true && noun === 'PERSON') return changeTo(edited.row, 'END', leaving(before as unknown as PersonState));
   if (edit.teacherId && noun === 'ASSIGNMENT' && after !== null) return giveTo(tx, edited, edit.teacherId);
   throw conflict(
@@ -63,6 +63,10 @@ export async function changeOfRow(tx: Tx, edited: Edited, edit: RowEdit): Promis
     { path: ['planRowId'] },
   );
 }
+
+/** Whether the row creates a class or takes one out of the archive. */
+const isStarting = ({ before, proposed }: PlanRow): boolean =>
+  proposed === 'ADD' || (proposed === 'CHANGE' && (before as unknown as ClassState).isArchived);
 
 function changeTo({ operation, after: present }: PlanRow, proposed: 'ADD' | 'CHANGE' | 'END', after: RowState): RowChange | null {
   if (operation === proposed && isSameState(present as unknown as RowState | null, after)) return null;
@@ -102,17 +106,26 @@ async function moveTo(tx: Tx, { plan, row }: Edited, name: ClassName): Promise<R
   return changeTo(row, 'CHANGE', { ...before, classId: target.id, className: nameOfClass(target.state) });
 }
 
-/** Renames a class that the plan creates, in its row and in those of its pupils and teachers. */
+/** Renames a class that the plan creates or unarchives, in its row and in those of its pupils and teachers. */
 async function rename(tx: Tx, { plan, row }: Edited, name: ClassName): Promise<RowChange | null> {
-  const others = (await startingClasses(tx, plan)).filter(({ id }) => id !== row.thingId);
-  if (others.some(({ state }) => classKey(state) === classKey(name)))
+  if (await isTaken(tx, { plan, row }, name))
     throw conflict(['Такой класс в новом году уже есть.', 'The new year has a class of this name already.'], { path: ['class'] });
   await tx.execute(
     `update plan_row set after = jsonb_set(after, '{className}', to_jsonb($2::text))
      where plan_id = $1 and noun in ('PERSON', 'ASSIGNMENT') and after->>'classId' = $3`,
     [plan.id, nameOfClass(name), row.thingId],
   );
-  return changeTo(row, 'ADD', { ...(row.after as unknown as ClassState), ...name });
+  return changeTo(row, row.before === null ? 'ADD' : 'CHANGE', { ...(row.after as unknown as ClassState), ...name });
+}
+
+/** Returns whether another class of the new year has the name: also an archived class, and a class whose row was excluded. */
+async function isTaken(tx: Tx, { plan, row }: Edited, name: ClassName): Promise<boolean> {
+  const present = await tx.prisma.class.findMany({ where: { schoolYearId: plan.schoolYearId, id: { not: row.thingId! } } });
+  const rows = await tx.prisma.planRow.findMany({
+    where: { planId: plan.id, noun: 'CLASS', proposed: { in: ['ADD', 'CHANGE'] }, id: { not: row.id } },
+  });
+  const names = [...present, ...rows.map(({ after }) => after as unknown as ClassState)];
+  return names.some((other) => classKey(other) === classKey(name));
 }
 
 const notATeacher: Message = ['У этого человека нет роли учителя в школе.', 'This person is not a teacher of the school.'];

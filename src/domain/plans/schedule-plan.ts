@@ -1,7 +1,8 @@
 import { newId } from '../../db/ids.ts';
+import type { Tx } from '../../db/transaction.ts';
 import { conflict, invalid, Refusal } from '../../errors.ts';
 import { record } from '../../events/record.ts';
-import { findFor, lock } from '../access.ts';
+import { findFor, lock, lockMany } from '../access.ts';
 import { mutate, type Context } from '../context.ts';
 import type { Plan } from '../entities.ts';
 import { dayOf, startOfDay } from '../school-years.ts';
@@ -47,6 +48,30 @@ export async function schedulePlan(ctx: Context, input: SchedulePlanInput): Prom
     record(tx, 'plan.scheduled', { schoolId: plan.schoolId, planId: plan.id });
     return tx.prisma.plan.update({ where: { id: plan.id }, data: { appliesAt, ...schedule, refusalRu: null, refusalEn: null } });
   });
+}
+
+/**
+ * Within the caller's transaction, after the time zone of a school has changed: moves the plans that are scheduled for the
+ * start of their year to that start in the new time zone.
+ */
+export async function followTimeZone(tx: Tx, schoolId: string, change: { from: string; to: string }): Promise<void> {
+  if (change.from === change.to) return;
+  const plans = await tx.prisma.plan.findMany({
+    where: { schoolId, appliesAt: { not: null } },
+    include: { year: true },
+    orderBy: { id: 'asc' },
+  });
+  const startIn = (timeZone: string, { year }: (typeof plans)[number]): Date => startOfDay(timeZone, dayOf(year.startsOn));
+  const moved = plans.filter((plan) => plan.appliesAt!.getTime() === startIn(change.from, plan).getTime());
+  await lockMany(
+    tx,
+    'Plan',
+    moved.map(({ id }) => id),
+  );
+  for (const plan of moved) {
+    await tx.prisma.plan.updateMany({ where: { id: plan.id, appliesAt: plan.appliesAt }, data: { appliesAt: startIn(change.to, plan) } });
+    record(tx, 'plan.scheduled', { schoolId, planId: plan.id });
+  }
 }
 
 function refuseUnusable(appliesAt: Date, { isStated }: { isStated: boolean }): void {

@@ -8,7 +8,7 @@ import { lockChats } from './apply-plan.ts';
 import { refuseOld } from './plan-age.ts';
 import { PlanReversal } from './plan-reversal.ts';
 import { loadStoredRows } from './plan-store.ts';
-import { byNoun, endingClasses, linesOf, presentStates, type RowsByNoun, type StoredRow } from './plan-things.ts';
+import { byNoun, endingClasses, linesOf, reopenedClasses, presentStates, type RowsByNoun, type StoredRow } from './plan-things.ts';
 import { loadPresentRoster, type PresentRoster } from './present-roster.ts';
 import { isSameState } from './plan-rows.ts';
 
@@ -55,7 +55,7 @@ async function lockThings(tx: Tx, { classes, people, assignments }: RowsByNoun):
   const userIds = [...new Set([...people.map(({ thingId }) => thingId), ...workers].filter(isId))];
   await lockMany(tx, 'Class', classIds.filter(isId));
   await lockMany(tx, 'User', userIds);
-  await lockChats(tx, { userIds, classIds: endingClasses({ classes }) });
+  await lockChats(tx, { userIds, classIds: [...endingClasses({ classes }), ...reopenedClasses({ classes })] });
   return userIds;
 }
 
@@ -148,11 +148,24 @@ const selectUsed = `
   union select subject_id from assignment where subject_id = any($3::uuid[]) and ended_at is null and plan_id is distinct from $1
   union select subject_id from chat where subject_id = any($3::uuid[]) and archived_at is null
   union select user_id from assignment where user_id = any($4::uuid[]) and ended_at is null and plan_id is distinct from $1
-  union select user_id from chat_member where user_id = any($4::uuid[]) and reason = 'PERSON'`;
+  union select user_id from chat_member where user_id = any($4::uuid[]) and reason = 'PERSON'
+  union select e.student_id from enrolment e join enrolment ended on ended.student_id = e.student_id
+        where ended.id = any($6::uuid[]) and e.id <> ended.id and e.started_at >= ended.ended_at and e.plan_id is distinct from $1
+  union select g.user_id from role_grant g join role_grant ended on ended.user_id = g.user_id
+        where ended.id = any($7::uuid[]) and g.id <> ended.id and g.school_id = ended.school_id and g.role = ended.role
+          and g.started_at >= ended.ended_at and g.plan_id is distinct from $1`;
 
 async function usedIds(tx: Tx, plan: Plan, { classes, subjects, people }: RowsByNoun): Promise<ReadonlySet<string>> {
   const added = (rows: readonly StoredRow[]) => rows.filter(({ operation }) => operation === 'ADD').map(({ thingId }) => thingId);
-  const reopened = classes.filter(({ before, after }) => before?.isArchived && !after?.isArchived).map(({ thingId }) => thingId);
-  const used = await tx.query<{ id: string }>(selectUsed, [plan.id, added(classes), added(subjects), added(people), reopened]);
+  const done = people.flatMap((row) => row.done ?? []);
+  const used = await tx.query<{ id: string }>(selectUsed, [
+    plan.id,
+    added(classes),
+    added(subjects),
+    added(people),
+    reopenedClasses({ classes }),
+    done.flatMap(({ endedEnrolment }) => endedEnrolment ?? []),
+    done.flatMap(({ endedGrants }) => endedGrants ?? []),
+  ]);
   return new Set(used.map(({ id }) => id));
 }

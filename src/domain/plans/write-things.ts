@@ -22,13 +22,19 @@ export async function writeClasses(tx: Tx, plan: Target, rows: readonly StoredRo
     if (state === null || operation === 'END') continue;
     const fields = { schoolYearId, ...classFields(state.grade, state.letter) };
     await refuseClassNamesake(tx, { id, ...fields });
-    const archivedAt = state.isArchived ? new Date() : null;
-    if (operation === 'ADD') await tx.prisma.class.create({ data: { id, schoolId, ...fields } });
-    else await tx.prisma.class.update({ where: { id }, data: { ...fields, archivedAt } });
-    record(tx, operation === 'ADD' ? 'class.created' : 'class.updated', { schoolId, classId: id });
+    if (operation === 'ADD') {
+      await tx.prisma.class.create({ data: { id, schoolId, ...fields } });
+      record(tx, 'class.created', { schoolId, classId: id });
+    } else if (isRenamed(row)) {
+      await tx.prisma.class.update({ where: { id }, data: fields });
+      record(tx, 'class.updated', { schoolId, classId: id });
+    }
   }
   await writeExternalIds(tx, plan, { table: 'class_external_id', column: 'class_id' }, idsOf(rows, side));
 }
+
+const isRenamed = ({ before, after }: Pick<StoredRow<ClassState>, 'before' | 'after'>): boolean =>
+  (['grade', 'letter', 'externalId'] as const).some((column) => before?.[column] !== after?.[column]);
 
 export async function writeSubjects(tx: Tx, plan: Target, rows: readonly StoredRow<SubjectState>[], side: Side = 'after'): Promise<void> {
   const { schoolId } = plan;

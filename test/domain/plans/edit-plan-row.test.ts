@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { expectRefusal } from '../../support/expect-refusal.ts';
 import { importList, planList, senderOf } from '../../support/import-lists.ts';
-import { buildEndingYear, membersOf, planYear, rowsOf, textOf, workOf } from '../../support/school-year.ts';
+import { buildEndingYear, membersOf, planYear, rowsOf, textOf, workOf, yearAfter } from '../../support/school-year.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 
 let app: Sfera;
@@ -117,6 +117,12 @@ describe('editPlanRow of the plan of a school year', () => {
     await expectRefusal(app, year.schoolId, { code: 'CONFLICT', path: ['class'] }, () =>
       edit(sixthA, { class: { grade: 6, letter: 'Б' } }),
     );
+    const next = await app.db.prisma.schoolYear.findFirstOrThrow({ where: { schoolId: year.schoolId, startsOn: yearAfter(1).startsOn } });
+    const archived = { grade: 6, letter: 'Г', sortKey: '06Г', archivedAt: new Date() };
+    await app.db.prisma.class.create({ data: { schoolId: year.schoolId, schoolYearId: next.id, ...archived } });
+    await expectRefusal(app, year.schoolId, { code: 'CONFLICT', path: ['class'] }, () =>
+      edit(sixthA, { class: { grade: 6, letter: 'Г' } }),
+    );
     await edit(sixthA, { class: { grade: 6, letter: 'М' } });
     const moved = await rowsOf(year, plan.id, { noun: 'PERSON' });
     expect(moved.filter((row) => textOf(row).includes('class 5А → 6М'))).toHaveLength(2);
@@ -131,6 +137,19 @@ describe('editPlanRow of the plan of a school year', () => {
     await year.by.as.applyPlan({ planId: plan.id });
     expect(Object.keys(await membersOf(app, year.schoolId)).sort()).toEqual(['5А +1', '6Б +1', '6М +1']);
     expect(await workOf(app, year.schoolId)).toEqual(['5А CLASS_TEACHER Физиков', '6Б CLASS_TEACHER Других', '6М CLASS_TEACHER Классных']);
+  });
+
+  it('renames a class that an undone plan left in the archive', async () => {
+    const year = await buildEndingYear(app);
+    const first = await planYear(app, year);
+    await year.by.as.applyPlan({ planId: first.id });
+    await year.by.as.undoPlan({ planId: first.id });
+    const plan = await planYear(app, year);
+    const [fifth] = await rowsOf(year, plan.id, { noun: 'CLASS', operation: 'CHANGE' });
+    const renamed = await year.by.as.editPlanRow({ planRowId: fifth.id, class: { grade: 5, letter: 'Я' } });
+    expect(renamed).toMatchObject({ operation: 'CHANGE', reason: 'EDITED' });
+    expect(await year.by.as.applyPlan({ planId: plan.id })).toMatchObject({ state: 'APPLIED' });
+    expect(Object.keys(await membersOf(app, year.schoolId))).toContain('5Я +1');
   });
 
   it('refuses a decision that does not fit the row, a class that will not exist, and none or two decisions', async () => {

@@ -1,7 +1,9 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { expectRefusal } from '../../support/expect-refusal.ts';
-import { importList, planList, pupils, senderOf } from '../../support/import-lists.ts';
+import { exportRoster } from '../../../src/domain/plans/export-roster.ts';
+import { writeList } from '../../../src/roster/list-writer.ts';
+import { importList, planList, pupils, senderOf, upload } from '../../support/import-lists.ts';
 import { buildEndingYear, exported, membersOf, planYear, rowsOf, textOf, workOf, yearAfter } from '../../support/school-year.ts';
 import { openSfera, type Sfera } from '../../support/sfera.ts';
 
@@ -157,6 +159,24 @@ describe('planYear', () => {
     },
   );
 
+  it('lets grade 11 wait for a list if only that is said', async () => {
+    const year = await buildEndingYear(app);
+    const plan = await planYear(app, year, { regroupedGrades: [11] });
+    const moved = (await rowsOf(year, plan.id, { noun: 'PERSON' })).map(textOf);
+    expect(moved.filter((text) => /REGROUPED|GRADUATED|class 9А/.test(text))).toEqual([
+      'CHANGE, class 9А → 10А',
+      'CHANGE REGROUPED, class 11А → –',
+    ]);
+  });
+
+  it('proposes a subject teacher of two merged classes once', async () => {
+    const year = await buildEndingYear(app);
+    const { schoolId, classes, subject, teachers } = year;
+    await app.build.assignment({ schoolId, classId: classes['5Б'].id, userId: teachers.physics.id, subjectId: subject.id });
+    const plan = await planYear(app, year, { successors: [{ from: { grade: 5, letter: 'Б' }, to: { grade: 6, letter: 'А' } }] });
+    expect(await rowsOf(year, plan.id, { code: 'SUBJECT_TEACHER_PROPOSED' })).toHaveLength(1);
+  });
+
   it('refuses a year without open classes before it, also after the year was turned', async () => {
     const year = await buildEndingYear(app);
     await year.by.as.applyPlan({ planId: (await planYear(app, year)).id });
@@ -189,6 +209,13 @@ describe('planYear', () => {
       );
     await refused({ graduatingGrades: [12] }, ['graduatingGrades']);
     await refused({ graduatingGrades: [9], regroupedGrades: [9] }, ['regroupedGrades']);
+    const to = { grade: 6, letter: 'А' };
+    const twice = await refused({ successors: ['А', 'A'].map((letter) => ({ from: { grade: 5, letter }, to })) }, [
+      'successors',
+      '1',
+      'from',
+    ]);
+    expect(twice.message).toContain('5А');
     await refused({ newClasses: [{ grade: 0, letter: 'А' }] }, ['newClasses', '0', 'grade']);
     await refused({ newClasses: [{ grade: 1, letter: '—' }] }, ['newClasses', '0', 'letter']);
     const unknown = await refused({ successors: [{ from: { grade: 5, letter: 'Ж' }, to: { grade: 6, letter: 'Ж' } }] }, [
@@ -203,6 +230,86 @@ describe('planYear', () => {
     await expectRefusal(app, year.schoolId, { code: 'NOT_FOUND', path: ['schoolYearId'] }, () =>
       year.by.as.planYear({ schoolId: app.id('School', year.schoolId), schoolYearId: app.id('SchoolYear', id) }),
     );
+  });
+});
+
+describe('a year that was turned before 1 September', () => {
+  it('is exported with its classes, and the import of that file changes nothing', async () => {
+    const year = await buildEndingYear(app);
+    await year.by.as.applyPlan({ planId: (await planYear(app, year)).id });
+    const members = await membersOf(app, year.schoolId);
+    const { roster } = await exportRoster(app.operator, { schoolId: year.schoolId, format: 'LIST' });
+    const body = writeList(roster);
+    expect(body.toString()).toContain('6А');
+    const plan = (await year.by.as.planImport({ uploadId: await upload(app, year.by, { schoolId: year.schoolId, body }) })) as any;
+    expect(plan).toMatchObject({ counts: { add: 0, change: 0, end: 0, error: 0 } });
+    expect(await membersOf(app, year.schoolId)).toEqual(members);
+  });
+
+  it('is left alone by a list of another year in which the pupils have no class', async () => {
+    const year = await buildEndingYear(app);
+    await year.by.as.applyPlan({ planId: (await planYear(app, year)).id });
+    const present = await app.db.prisma.schoolYear.findFirstOrThrow({
+      where: { schoolId: year.schoolId, startsOn: yearAfter(0).startsOn },
+    });
+    const plan = await planList(app, year.by, year.schoolId, [{ name: 'Вторых Ян', role: 'Ученик' }], {
+      schoolYearId: app.id('SchoolYear', present.id),
+    });
+    expect(plan.counts).toMatchObject({ add: 0, change: 0, end: 0, keep: 1 });
+  });
+});
+
+describe('undoing the turn of a year', () => {
+  it('is refused, with the row, if a pupil was enrolled or got the role again since, also if that has ended', async () => {
+    for (const again of ['enrolled', 'granted'] as const) {
+      const year = await buildEndingYear(app);
+      const plan = await planYear(app, year, { newClasses: [{ grade: 10, letter: 'А' }] });
+      await year.by.as.applyPlan({ planId: plan.id });
+      const pupil = again === 'enrolled' ? year.pupils.ninth : year.pupils.last;
+      const studentId = app.id('User', pupil.id);
+      const code = again === 'enrolled' ? 'REGROUPED' : 'GRADUATED';
+      if (again === 'enrolled') {
+        const ofTen = await app.db.prisma.class.findFirstOrThrow({ where: { schoolId: year.schoolId, grade: 10 } });
+        await year.by.as.enrolStudent({ studentId, classId: app.id('Class', ofTen.id) });
+        await year.by.as.withdrawStudent({ studentId });
+      } else {
+        const granted = (await year.by.as.grantRole({
+          userId: studentId,
+          schoolId: app.id('School', year.schoolId),
+          role: 'STUDENT',
+        })) as any;
+        expect(await year.by.as.endRole({ grantId: granted.id })).not.toMatchObject({ __typename: 'Refusal' });
+      }
+      const [row] = await rowsOf(year, plan.id, { code });
+      const refusal = await expectRefusal(app, year.schoolId, { code: 'CONFLICT', path: ['planId'] }, () =>
+        year.by.as.undoPlan({ planId: plan.id }),
+      );
+      expect(refusal.message, again).toContain(`запись плана ${row.position}`);
+    }
+  });
+
+  it('archives again what it had taken out of the archive, with chats and invitations', async () => {
+    const year = await buildEndingYear(app);
+    const { id: schoolYearId } = await app.db.prisma.schoolYear.findFirstOrThrow({
+      where: { schoolId: year.schoolId, startsOn: yearAfter(1).startsOn },
+    });
+    const sixth = await app.db.prisma.class.create({
+      data: { schoolId: year.schoolId, schoolYearId, grade: 6, letter: 'А', sortKey: '06А' },
+    });
+    const chat = await app.build.chat({ schoolId: year.schoolId, kind: 'CLASS', classId: sixth.id });
+    await year.by.as.archiveClass({ classId: app.id('Class', sixth.id) });
+    const chatNow = () => app.db.prisma.chat.findUniqueOrThrow({ where: { id: chat.id } });
+    const plan = await planYear(app, year);
+    await year.by.as.applyPlan({ planId: plan.id });
+    expect(await chatNow()).toMatchObject({ archivedAt: null });
+    const types = async () => (await app.events(year.schoolId)).map(({ type }) => type);
+    expect(await types()).toContain('class.unarchived');
+    expect(await types()).not.toContain('class.updated');
+    const { invitation } = await app.build.invitation({ schoolId: year.schoolId, role: 'STUDENT', classId: sixth.id, maxUses: 5 });
+    await app.db.prisma.chat.update({ where: { id: chat.id }, data: { archivedAt: new Date() } });
+    expect(await year.by.as.undoPlan({ planId: plan.id })).toMatchObject({ state: 'UNDONE' });
+    expect(await app.db.prisma.invitation.findUniqueOrThrow({ where: { id: invitation.id } })).not.toMatchObject({ revokedAt: null });
+    expect(await app.db.prisma.class.findUniqueOrThrow({ where: { id: sixth.id } })).not.toMatchObject({ archivedAt: null });
   });
 });
 

@@ -67,6 +67,17 @@ describe('schedulePlan', () => {
     expect(again).toMatchObject({ appliesAt: turn.toISOString(), refusal: null });
   });
 
+  it('follows the school into another time zone, unless a time was stated', async () => {
+    const { year, plan } = await scheduled();
+    const stated = await planYear(app, year);
+    const at = later(turn, 60_000).toISOString();
+    await year.by.as.schedulePlan({ planId: stated.id, appliesAt: at });
+    await year.by.as.updateSchool({ schoolId: app.id('School', year.schoolId), timeZone: 'Asia/Kamchatka' });
+    expect((await stateOf(plan.id)).appliesAt).toEqual(startOfDay('Asia/Kamchatka', dayOf(yearAfter(1).startsOn)));
+    expect((await stateOf(stated.id)).appliesAt).toEqual(new Date(at));
+    expect((await typesOf(year.schoolId)).filter((type) => type === 'plan.scheduled')).toHaveLength(3);
+  });
+
   it('applies an import with the stated threshold', async () => {
     const year = await buildEndingYear(app);
     const people = ['Первый', 'Второй', 'Третий'].map((name) => ({ name: `${name} Ян`, class: '7А' }));
