@@ -57,8 +57,8 @@ async function createScratch(): Promise<{ url: string; drop(): Promise<void> }> 
 }
 
 /**
- * Returns the product's settings for a database. They are the defaults, except that `OPERATIONS_PER_MINUTE` is raised:
- * here one account sends the load of a whole city.
+ * Returns the settings with which our server runs on a database. They are the defaults, except that
+ * `OPERATIONS_PER_MINUTE` is raised, because in the benchmark one account sends the load of a whole city.
  */
 export const settingsFor = (databaseUrl: string): Record<string, string> => ({
   DATABASE_URL: databaseUrl,
@@ -67,7 +67,7 @@ export const settingsFor = (databaseUrl: string): Record<string, string> => ({
   OPERATIONS_PER_MINUTE: '100000000',
 });
 
-/** Issues access tokens. Signs them with the keys that the product's servers on this database use. */
+/** Issues access tokens. Signs them with the keys of our servers that run on this database. */
 export async function createTokenIssuer(settings: Record<string, string>): Promise<{ token: Env['token']; close(): Promise<void> }> {
   const config = readConfig(settings);
   const log = createLogger('warn');

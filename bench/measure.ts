@@ -2,7 +2,7 @@ import type { LiveFixture } from './live/fixture.ts';
 
 /** The interface of a measure, its result, and the environment that it runs in. */
 
-/** Summary of the rounds of one contender: median, minimum and maximum. */
+/** Median, minimum and maximum of the figures of one server in all rounds. */
 export interface Summary {
   median: number;
   low: number;
@@ -27,9 +27,10 @@ export interface Measure {
   unit: string;
   better: 'higher' | 'lower';
   /**
-   * The target. `peer` and `limit` are minimal ratios: ours / theirs if higher is better, theirs / ours if lower is
-   * better. So a ratio of 1 means equal, and a higher ratio is better. `absolute` is the maximum of our own figure, in
-   * `unit`.
+   * The target. `peer` is the minimum ratio of our figure to that of the best program of bench/peers, `limit` the
+   * minimum ratio to that of the minimal program (`Result.limit`). A ratio is ours / theirs if higher is better, and
+   * theirs / ours if lower is better. So a ratio of 1 means equal, and a higher ratio is better. `absolute` is the
+   * maximum of our own figure, in `unit`.
    */
   target: { peer?: number; limit?: number; absolute?: number };
   run(env: Env): Promise<Result>;
@@ -66,28 +67,29 @@ export interface Env {
   quick: boolean;
   /** URL of the scratch database, migrated and seeded. */
   databaseUrl: string;
-  /** Environment variables of the product's servers. */
+  /** Environment variables of our servers. */
   settings: Record<string, string>;
   ids: SeededIds;
   /** Creates a session for the user and returns an access token for it. */
   token(userId: string): Promise<string>;
   /**
-   * Returns the product's server (`ours`) or a program of bench/peers. Starts it on the first call. `close` of the
-   * environment stops it.
+   * Returns our server (`ours`) or a program of bench/peers. Starts it on the first call. `close` of the environment
+   * stops it.
    */
   server(name: string): Promise<Server>;
   /**
-   * Returns the school and the event writer of the socket measures. Creates them on the first call. `close` of the
-   * environment closes them.
+   * Returns the school and the event writer of the measures of subscriptions. Creates them on the first call. `close`
+   * of the environment closes them.
    */
   fixture(): Promise<LiveFixture>;
-  /** Starts another server of the product (dist/main.js in production mode). */
+  /** Starts another process of our server (dist/main.js in production mode). */
   startOurs(env?: Record<string, string>): Promise<Server>;
   /**
-   * Starts a program of bench/peers with PORT and DATABASE_URL. The program reports `process.send({ ready: true })`.
+   * Starts a program of bench/peers with the environment variables PORT and DATABASE_URL. The program reports with
+   * `process.send({ ready: true })` that it is ready.
    */
   startPeer(name: string, env?: Record<string, string>): Promise<Server>;
-  /** Samples the contenders in turn (A B C A B C), so that disturbances of the machine affect all of them. */
+  /** Measures the compared servers in turn (A B C A B C), so that disturbances of the machine affect all of them. */
   rounds<T extends string>(contenders: readonly T[], sample: (contender: T) => Promise<number>): Promise<Record<T, Summary>>;
 }
 

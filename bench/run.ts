@@ -3,8 +3,8 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 /**
- * `npm run bench -- [--quick] [measure …]`: installs the peers and compiles the product if needed, then runs the
- * measures.
+ * `npm run bench -- [--quick] [measure …]`: installs the packages of the programs in bench/peers and compiles our
+ * server if needed, then runs the measures.
  */
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -22,7 +22,7 @@ if (!existsSync(`${root}/bench/node_modules`)) {
   console.log('Installing the packages of the benchmarks (bench/package-lock.json).');
   runCommand('npm ci --silent --prefix bench');
 }
-// The measures run the compiled product, so compile it if src is newer than dist.
+// The measures run the compiled server, so compile it if src is newer than dist.
 if (!existsSync(`${root}/dist/main.js`) || statSync(`${root}/dist/main.js`).mtimeMs < newestChange(`${root}/src`)) {
   console.log('Compiling the product.');
   runCommand('npm run --silent build');

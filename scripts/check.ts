@@ -17,7 +17,7 @@ const checks: { name: string; command: string; fix: string }[] = [
 const failed: string[] = [];
 for (const { name, command, fix } of checks) {
   const startedAt = Date.now();
-  // npm puts node_modules/.bin on the PATH of its scripts.
+  // The shell finds the commands because npm puts node_modules/.bin on the PATH of its scripts.
   const { status } = spawnSync(command, { shell: true, stdio: ['ignore', 'inherit', 'inherit'] });
   const seconds = ((Date.now() - startedAt) / 1000).toFixed(1);
   if (status === 0) {

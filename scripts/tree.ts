@@ -2,8 +2,9 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { reportProblem, writeGenerated } from './generated-files.ts';
 
 /**
- * The overview of the folders in both READMEs, between `<!-- tree -->` and `<!-- /tree -->`. From src/reader/ to
- * src/http/, a layer imports only layers above its line. Every file and folder of src/ needs a line.
+ * The overview of the folders in both READMEs, between `<!-- tree -->` and `<!-- /tree -->`. Each line from src/reader/
+ * to src/http/ is a layer. A layer imports only layers of the lines above it. Every file and folder of src/ needs a
+ * line.
  */
 const lines: [path: string, english: string, russian: string][] = [
   ['schema.graphql', 'the GraphQL schema, printed from src', 'схема GraphQL, печатается из src'],

@@ -2,7 +2,10 @@ import type pg from 'pg';
 import type { Server } from '../measure.ts';
 import { cpuSecondsOf } from '../processes.ts';
 
-/** CPU time in ms: of the product's server, and of the PostgreSQL backends of its connections. */
+/**
+ * CPU time in ms. `server` is that of our server's process, `postgres` that of the PostgreSQL backends of its
+ * connections.
+ */
 export interface CpuTime {
   server: number;
   postgres: number;

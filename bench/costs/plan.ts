@@ -10,7 +10,7 @@ interface Step {
   schools: number;
   pupils: number;
   staff: number;
-  /** The share of schools whose peaks coincide. It is less than 1 in a country with eleven time zones. */
+  /** The share of schools that have their peak load at the same time. Less than 1 in a country with eleven time zones. */
   together: number;
 }
 
@@ -21,7 +21,7 @@ const steps: readonly Step[] = [
   { name: 'country, one database', schools: 40_000, pupils: 425, staff: 60, together: 0.7 },
 ];
 
-/** Maximal number of streams of one process. */
+/** Maximum number of streams (open subscriptions) of one server process. */
 const streamsPerProcess = 10_000;
 /** At least two processes: if one stops, the other takes over. */
 const minProcesses = 2;

@@ -7,24 +7,28 @@ import { cpuSecondsOf } from '../processes.ts';
 import { addSchool, nameOf } from '../seed.ts';
 import { figure, type Cost } from './table.ts';
 
-/** Measures the cost of rows: their bytes including indexes, their deletion, the poll for many schools, and commits. */
+/**
+ * Measures the cost of rows: their bytes including indexes, their deletion, and commits. Also measures the query with
+ * which each server process looks once a second for new events of many schools.
+ */
 
 const count = 100_000;
 const schools = 1000;
-/** Number of schools that get events. It is small compared with `schools`, so that each log is long. */
+/**
+ * Number of schools that get events. It is small compared with `schools`, so that each of these few schools has a long
+ * event log.
+ */
 const logs = 20;
 const seconds = 3;
 const clients = 16;
 /**
- * Number of sessions whose `last_seen_at` one statement updates. Like the product, the measure updates several
- * sessions with one statement.
+ * Number of sessions whose `last_seen_at` one statement updates. Our server also updates several sessions with one
+ * statement.
  */
 const batch = 50;
 const batches = 200;
 
-/**
- * Creates UUIDv7 ids, as the product does. UUIDv7 ids grow with time, so inserts append to the right end of an index.
- */
+/** Creates UUIDv7 ids, as our server does. UUIDv7 ids grow with time, so inserts append to the right end of an index. */
 const uuid7 = `create function pg_temp.uuid7() returns uuid language sql volatile as $$
   select (lpad(to_hex(floor(extract(epoch from clock_timestamp()) * 1000)::bigint), 12, '0') || '7' || substr(r, 1, 3) || '8' || substr(r, 4, 15))::uuid
   from md5(random()::text) as r $$`;
@@ -54,13 +58,14 @@ export async function rows({ databaseUrl, ids }: BenchEnv, client: pg.Client): P
 
   const logIds = schoolIds.slice(0, logs);
 
-  // Runs the product's job `trimLogs` on this connection, and returns the CPU time that the job costs PostgreSQL.
+  // Runs our server's job `trimLogs` on this connection, and returns the CPU time that the job costs PostgreSQL.
   const trim = async (days: number): Promise<number> => {
     const before = cpu();
     await trimLogs({ pool: client as unknown as pg.Pool } as Database, days);
     return cpu() - before;
   };
-  // No event is 36,500 days old, so these jobs delete nothing. The first job only warms up.
+  // No event is 36,500 days old, so these two runs of the job delete nothing. The first run only warms up. The second
+  // run measures what the job costs without deletions.
   await trim(36_500);
   const empty = await trim(36_500);
 

@@ -10,8 +10,8 @@ import { perUnit, meter, type CpuTime } from './meter.ts';
 import type { Cost } from './table.ts';
 
 /**
- * Measures the cost of subscriptions: opening, idling and delivery. Also measures what a NOTIFY costs a process that
- * has no subscribers of the notified school.
+ * Measures the cost of subscriptions: opening, idling and delivery. Also measures what a NOTIFY costs a server process
+ * that has no subscribers of the school that the NOTIFY names.
  */
 
 const fewListeners = 100;
@@ -62,7 +62,7 @@ export async function streams({ settings }: BenchEnv, server: Server, client: pg
     const perMessage = between(eventForFew, eventForMany);
 
     // Sends notifications that name `count` schools each. These schools have no subscribers on the server. Each
-    // notification is a transaction of its own, as in the product.
+    // notification is a transaction of its own, like the notifications of our server.
     const notify = async (count: number): Promise<void> => {
       for (let n = 0; n < notifications; n++)
         await client.query(`select pg_notify('sfera_events', string_agg(gen_random_uuid()::text, ',')) from generate_series(1, $1)`, [

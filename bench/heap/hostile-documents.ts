@@ -56,7 +56,7 @@ function largeDocument(name: string): string {
   return `query ${name} { ${aliases.join(' ')} __typename } #${'x'.repeat(2000)}`;
 }
 
-/** Sends distinct large documents. Two in five are anonymous. */
+/** Sends distinct large documents. Two in five requests have no access token. */
 export async function sendLargeDocuments({ url, tokens }: HeapTarget, count: number): Promise<void> {
   let answered = 0;
   await repeat(count, async (n) => {
@@ -70,8 +70,8 @@ export async function sendLargeDocuments({ url, tokens }: HeapTarget, count: num
 }
 
 /**
- * Sends one small document with each combination of nine Boolean variables. The server compiles a separate plan for
- * each combination.
+ * Sends one small document `count` times. Each time its nine Boolean variables have another combination of values. The
+ * server compiles a separate plan for each combination.
  */
 export async function sendExpandingDocument({ url, tokens }: HeapTarget, count: number): Promise<void> {
   const names = Array.from({ length: 9 }, (_, n) => `v${n}`);

@@ -20,7 +20,8 @@ const schema = buildSchema(`
 `);
 const order: Order = { tag: 'things', keys: [{ field: 'id', direction: 'asc', type: 'string' }] };
 const rows = Array.from({ length: 10 }, (_, n) => ({ id: `${n}` }));
-// The resolver is asynchronous, because only an execution that waits for values can outlive a young collection.
+// The resolver is asynchronous, so that each execution waits for values. An execution that does not wait ends before a
+// young collection could move its objects to the old generation.
 schema.getQueryType()!.getFields().things!.resolve = async () => paginate<{ id: string }>({ first: 5 }, order).toConnection(rows);
 const document = parse('{ things { edges { node { id } cursor } pageInfo { hasNextPage endCursor } } }');
 
@@ -39,8 +40,8 @@ async function execute(times: number): Promise<void> {
 }
 
 /**
- * Returns the bytes per query in the best sample. A retained object adds bytes to every sample; other work adds bytes
- * to some samples only.
+ * Returns the bytes per query in the sample with the fewest bytes. An object that queries retain adds bytes to every
+ * sample; other work adds bytes to some samples only.
  */
 async function leastBytesPerQuery(): Promise<number> {
   // Warms up, so that the samples contain no one-time allocations and no compilation.

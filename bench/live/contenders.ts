@@ -5,11 +5,11 @@ import { firstClassSelection } from './selections.ts';
 import { sferaTarget, peerTarget, type Listener, type Target } from './target.ts';
 import { openGroup, publishOneByOne, verifyDelivery, type ListenerGroup } from './delivery.ts';
 
-/** Programs of bench/peers with subscriptions, by their names in the report. */
+/** The programs of bench/peers that offer subscriptions. The keys are their names in the report. */
 export const peerPrograms = { 'graphql-ws': 'live-graphql-ws', Mercurius: 'live-mercurius', PostGraphile: 'live-postgraphile' } as const;
 export const limitProgram = 'live-ws';
 
-/** Returns listeners with the same selection: dashboards of the school's administrators. */
+/** Returns listeners that all have the same selection: that of the dashboard of a school's administrator. */
 export const sameListeners = ({ school }: LiveFixture, count: number): Listener[] =>
   Array.from({ length: count }, (_, n) => ({
     account: school.accounts.administrator[n % school.accounts.administrator.length]!,
@@ -18,8 +18,8 @@ export const sameListeners = ({ school }: LiveFixture, count: number): Listener[
   }));
 
 /**
- * Returns listeners with every combination of five roles and eight selections. The last two selections follow one of
- * the three classes.
+ * Returns listeners with every combination of five roles and eight selections. The listeners with one of the last two
+ * selections subscribe to one of the three classes.
  */
 export const mixedListeners = ({ school }: LiveFixture, count: number): Listener[] =>
   Array.from({ length: count }, (_, n) => {
@@ -52,7 +52,7 @@ export async function openWarmGroup(
 
 /**
  * Measures how many messages a server delivers per second of its CPU time. Publishes one event at a time. Each round
- * measures every contender once.
+ * measures each of the compared servers once.
  */
 export async function measureFanOut(env: Env, listenersOf: (fixture: LiveFixture, count: number) => Listener[]): Promise<Result> {
   const [count, events] = env.quick ? [100, 5] : [1000, 60];

@@ -38,8 +38,8 @@ function receiversOf({ specs, listeners }: ListenerGroup, classId: string): (spe
 }
 
 /**
- * Minimal milliseconds between two events. The product sends NOTIFY at most forty times a second. A server that gets
- * events more often has warmer caches, so every contender gets at most forty events a second.
+ * Minimum milliseconds between two events. Our server sends NOTIFY at most forty times a second. A server that gets
+ * events more often has warmer caches, so every compared server gets at most forty events a second.
  */
 const minIntervalMs = 25;
 

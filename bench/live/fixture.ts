@@ -7,8 +7,8 @@ import { createLiveSchool, type LiveSchool } from './school.ts';
 import { createWriter, type Writer } from './writer.ts';
 
 /**
- * A school in the database of the product's server. The writer records events of this school from this process. It
- * uses the database and the secret of that server.
+ * A school in the database of our server. `writer` records events of this school in the process of the benchmark, which
+ * is connected to that database.
  */
 export interface LiveFixture {
   school: LiveSchool;
@@ -18,7 +18,7 @@ export interface LiveFixture {
   close(): Promise<void>;
 }
 
-/** @param settings environment variables of the product's server. */
+/** @param settings environment variables of our server, whose database and secret the fixture uses. */
 export async function openLiveFixture(settings: Record<string, string>): Promise<LiveFixture> {
   const config = readConfig(settings);
   const log = createLogger('warn');

@@ -8,9 +8,9 @@ export interface ListenerPool {
   waitForEvent(seq: number, shouldReceive: (spec: ListenerSpec) => boolean, timeoutMs?: number): Promise<void>;
   /** Returns how often listeners have subscribed again after their socket broke. */
   reconnectCount(): number;
-  /** Clears the records of the listeners. */
+  /** Makes each listener forget what it has recorded. */
   reset(): Promise<void>;
-  /** Returns the record of each listener, in the order of the specs. */
+  /** Returns what each listener has recorded, in the order of the `specs` of `openListeners`. */
   report(): Promise<ListenerReport[]>;
   close(): Promise<void>;
 }

@@ -72,7 +72,7 @@ function open(state: State, ready: () => void): void {
       if (!spec.checkpoint) done();
     } else if (message.type === 'ping') client.send('{"type":"pong"}');
     else if (message.type === 'next' && message.payload?.data?.enrolments?.checkpoint !== undefined) {
-      // Until the first event, the checkpoint is the cursor to reconnect with.
+      // A socket that breaks before the first event reconnects with the cursor of the checkpoint.
       state.cursor = message.payload.data.enrolments.checkpoint;
       done();
     } else if (message.type !== 'pong') state.problems.push(text);

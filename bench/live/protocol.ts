@@ -10,7 +10,7 @@ export interface ListenerSpec {
   init: Record<string, unknown>;
   query: string;
   variables: Record<string, unknown>;
-  /** Whether the server confirms the subscription with a checkpoint. */
+  /** Whether the server confirms the subscription with a checkpoint: a first item that has only a cursor to resume from. */
   checkpoint: boolean;
   /** Whether the listener reconnects with its cursor when the socket breaks. If not, a broken socket is a problem. */
   reconnects: boolean;

@@ -2,7 +2,7 @@ import { createBuild } from '../../test/support/build.ts';
 import type { Opened } from '../../src/http/bootstrap.ts';
 import type { User } from '../../src/db/generated/client.ts';
 
-/** The school of the socket measures: three classes of thirty pupils, and subscribers of five roles. */
+/** The school for the measures of subscriptions: three classes of thirty pupils, and subscribers of five roles. */
 
 export const roles = ['administrator', 'leadership', 'classTeacher', 'subjectTeacher', 'student'] as const;
 export type ListenerRole = (typeof roles)[number];

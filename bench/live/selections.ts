@@ -1,4 +1,4 @@
-/** The selections of the subscriptions, the same for the product and its peers. */
+/** The selections of the subscriptions. Our server and the programs of bench/peers get the same selections. */
 
 /** The dashboard of an administrator: who was enrolled, and in which class. */
 const dashboard = 'cursor kind student { surname givenName } class { name }';
@@ -21,8 +21,8 @@ export const firstClassSelection = 6;
 const head = 'subscription Enrolments($schoolId: ID!, $classId: ID';
 
 /**
- * Returns the subscription for the product. Its items are a union of changes, checkpoints (cursors to resume from) and
- * the end of the stream.
+ * Returns the subscription that our own server gets. Its items are of three types: changes, checkpoints (cursors to
+ * resume from) and the end of the stream.
  */
 export const ours = (selection: string): string =>
   `${head}, $after: String) { enrolments(schoolId: $schoolId, classId: $classId, after: $after) {` +

@@ -21,7 +21,7 @@ export interface Listener {
 export const shouldReceive = ({ account, classId }: Listener, changedClassId: string): boolean =>
   (account.classId === null || account.classId === changedClassId) && (classId === null || classId === changedClassId);
 
-/** The server under measurement: one interface for the product and the peers. */
+/** A measured server: our own (`sferaTarget`) or a program of bench/peers (`peerTarget`). */
 export interface Target {
   /** Returns the connection parameters of each listener. */
   specsFor(listeners: readonly Listener[]): Promise<ListenerSpec[]>;
@@ -30,8 +30,8 @@ export interface Target {
   /** Returns the sequence number of the next event. */
   nextSeq(): number;
   /**
-   * Publishes an event. Resolves with the time of its commit; for a peer, with the time at which the publish request is
-   * sent.
+   * Publishes an event. For our server, resolves with the time at which the event was committed. For a program of
+   * bench/peers, resolves with the time at which the request to publish the event was sent.
    */
   publish(enrolment: EnrolmentRows): Promise<number>;
 }
@@ -65,7 +65,8 @@ export function sferaTarget(
 }
 
 /**
- * @param bytes the message length for each index in `selections`. Only for the peer `live-ws`, which sends prepared
+ * Returns a program of bench/peers as a measured server.
+ * @param bytes the message length for each index in `selections`. Only for bench/peers/live-ws.ts, which sends prepared
  * bytes.
  */
 export function peerTarget(port: number, school: LiveSchool, bytes?: readonly number[]): Target {

@@ -7,8 +7,8 @@ import { now } from './clock.ts';
 import type { LiveSchool, EnrolmentRows } from './school.ts';
 
 /**
- * Records events in this process with the product's own code: a transaction, then NOTIFY. So the measured CPU time of
- * the server contains the delivery, but not the change itself.
+ * Records events with the code of our server (a transaction, then NOTIFY), but in the process of the benchmark. So the
+ * measured CPU time of the server contains the delivery of an event, but not its recording.
  */
 export interface Writer {
   /** Returns the sequence number of the next event. */

@@ -4,7 +4,7 @@ import { globalId } from '../../src/graphql/typed-id.ts';
 import { summarise, type Measure } from '../measure.ts';
 import { addClass, addPeople, addSchool } from '../seed.ts';
 
-/** Measures how the time of a page changes as the tables grow, also for a page in the middle of a list. */
+/** Measures how long a query for one page of a list takes as the tables grow. Also measures pages in the middle of a list. */
 
 interface Page {
   query: string;
@@ -107,7 +107,7 @@ export const growth: Measure = {
 /** Names of the rows in the report that do not count for the target. */
 const untargeted = { search: 'search, in a school that holds all', history: 'history of a class that held all' } as const;
 
-/** Returns the cursor of the row in the middle of a list, in the product's encoding. */
+/** Returns the cursor of the row in the middle of a list, encoded as our server encodes cursors. */
 async function middleCursor(client: pg.Client, schoolId: string, list: string, size: number): Promise<string> {
   const encode = (parts: unknown[]) => Buffer.from(JSON.stringify(parts)).toString('base64url');
   if (list === 'events') return encode(['event', String(Math.floor(size / 2))]);

@@ -10,8 +10,9 @@ import { addPeople } from '../seed.ts';
 import { connections, one } from './reads.ts';
 
 /**
- * Measures the heap of a small server after documents that fill its caches. The caches are bounded by size. Also
- * measures how many bytes of garbage a query leaves in V8's old generation, which only a full collection frees.
+ * Measures the heap of a small server after it has executed documents that fill its caches. The caches are bounded by
+ * size. Also measures how many bytes of garbage a query leaves in V8's old generation, which only a full collection
+ * frees.
  */
 
 const accounts = 12;
@@ -19,7 +20,10 @@ const maxHeapMiB = 160;
 /** Limit of the used heap: three quarters of `maxHeapMiB`, since running requests need the rest. */
 const maxUsedMiB = 120;
 const maxBytesPerQuery = 100;
-/** Requests that run during two young collections leave about 300 bytes each. */
+/**
+ * Limit of the bytes that a request leaves in the old generation. Requests that run during two young collections leave
+ * about 300 bytes each.
+ */
 const maxBytesPerRequest = 1500;
 
 export const heap: Measure = {
@@ -105,7 +109,8 @@ async function measureRequest(env: Env): Promise<number> {
     const before = await oldGenerationBytes(server.pid);
     await send();
     const bytes = ((await oldGenerationBytes(server.pid)) - before) / amount;
-    // Ignores a sample in which a full collection freed what is to be measured.
+    // Ignores a sample in which the old generation shrank: a full collection has freed the bytes that the sample should
+    // count.
     if (bytes >= 0) least = Math.min(least, bytes);
   }
   await server.stop();

@@ -7,7 +7,7 @@ import { allByName, type Env, type Measure, type Result } from '../measure.ts';
 export const connections = 16;
 const json = { 'content-type': 'application/json' };
 
-/** A contender: the URL of its server, and the request to send. */
+/** A compared server: its URL, and the request to send to it. */
 export interface Contender {
   url: string;
   headers: Record<string, string>;

@@ -2,8 +2,8 @@ import { createServer } from 'node:http';
 import { enrol, pool } from './school.ts';
 
 /**
- * The limit of the read and write measures. node:http sends the JSON of one prepared statement unchanged. A write runs
- * `enrol` of bench/peers/school.ts.
+ * The minimal program with which the read and write measures compare our server. node:http sends the JSON of one
+ * prepared statement unchanged. A write runs `enrol` of bench/peers/school.ts.
  */
 
 const nested = `

@@ -3,8 +3,9 @@ import { WebSocketServer, type WebSocket } from 'ws';
 import { handleControl, topicOf } from './live.ts';
 
 /**
- * The limit of the socket measures: `ws` sends prepared bytes. This program implements only the part of the protocol
- * that the listeners use. The variable `bytes` of a subscription sets the message length, which equals the product's.
+ * The minimal program with which the measures of subscriptions compare our server: `ws` sends prepared bytes. It
+ * implements only the part of the protocol that the listeners use. The variable `bytes` of a subscription sets the
+ * message length. The benchmark sets it to the length of our server's messages.
  */
 
 type Message = { type: string; payload?: { variables: { schoolId: string; classId?: string; bytes: number } } };

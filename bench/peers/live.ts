@@ -2,8 +2,9 @@ import { readFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 /**
- * Shared by the peers of the socket measures: a schema with the product's stream, and an in-memory async iterator. The
- * peers are favoured: they send ready objects, read no database and check no permissions.
+ * Shared by the programs of bench/peers that offer subscriptions: a schema with the subscription of our server, and an
+ * in-memory async iterator. These programs have an advantage: they send ready objects, read no database and check no
+ * permissions.
  */
 
 export interface LiveEvent {

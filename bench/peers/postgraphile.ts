@@ -5,7 +5,7 @@ import { PostGraphileAmberPreset } from 'postgraphile/presets/amber';
 import { postgraphile } from 'postgraphile';
 import { makePgService } from 'postgraphile/adaptors/pg';
 
-/** PostGraphile 5 on the product's own tables. PostGraphile turns a query into one SQL statement. */
+/** PostGraphile 5 on the tables of our server. PostGraphile turns a query into one SQL statement. */
 
 const preset: GraphileConfig.Preset = {
   extends: [PostGraphileAmberPreset],

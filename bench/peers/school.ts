@@ -2,9 +2,9 @@ import DataLoader from 'dataloader';
 import pg from 'pg';
 
 /**
- * Shared by the peers of the read and write measures: a plain schema over the product's own tables, loaders, and the
- * writes of an enrolment. A loader reads one level with one prepared statement. The peers check no permissions, which
- * favours them.
+ * Shared by the programs of bench/peers that read and write: a plain schema over the tables of our server, loaders, and
+ * the writes of an enrolment. A loader reads one level with one prepared statement. These programs check no
+ * permissions, which is an advantage over our server.
  */
 
 export const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 10 });
@@ -97,8 +97,8 @@ export const resolvers: Record<string, Record<string, Resolve>> = {
 };
 
 /**
- * Enrols a pupil in one transaction, like the product. Writes the enrolment, the memberships in the class's chats, and
- * the events in the order of the school's counter.
+ * Enrols a pupil in one transaction, as our server does. Writes the enrolment, the memberships in the class's chats,
+ * and the events in the order of the school's counter.
  */
 export async function enrol(studentId: string, classId: string, actorId: string): Promise<{ id: string; startedAt: string }> {
   const client = await pool.connect();

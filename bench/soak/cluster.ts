@@ -4,7 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from '../processes.ts';
 
-/** A temporary PostgreSQL cluster, which the soak can stall and restart without affecting other databases. */
+/**
+ * A temporary PostgreSQL cluster, which the soak test (bench/soak/run.ts) can stall and restart without affecting other
+ * databases.
+ */
 export interface Cluster {
   url: string;
   /** Stops every process of the cluster with SIGSTOP: connections stay open and nothing answers. */

@@ -29,11 +29,11 @@ export class Follower {
   readonly seqs: number[] = [];
   /** Messages that must not occur. */
   readonly troubles: string[] = [];
-  /** Whether the server sent `Ended`. */
+  /** Whether the server sent `Ended`, the last item of a subscription that the server ends. */
   ended = false;
   /** Number of sockets opened so far. */
   sockets = 0;
-  /** Sequence number of the first checkpoint. Every later event has to arrive. */
+  /** Sequence number in the first checkpoint, which confirms the subscription. Every later event has to arrive. */
   startedAt: number | undefined;
   readonly #url: string;
   readonly #token: string;

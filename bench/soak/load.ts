@@ -11,7 +11,7 @@ const word = (): string => `f${randomBytes(6).toString('hex')}`;
 const unknownDocument = (): string => `query ${word()} { ${word()}: __typename ${'schools { edges { node { fullName } } } '.repeat(150)} }`;
 const smallUnknownDocument = (): string => `query ${word()} { ${word()}: invitationPreview(code: "${word()}") { role } }`;
 
-/** Kinds of anonymous garbage, sent round-robin. */
+/** Kinds of useless or invalid requests from unknown clients, sent round-robin. */
 const garbage: readonly ((url: string) => Ask)[] = [
   (url) => ({ url, body: operation(unknownDocument()) }),
   (url) => ({ url, body: operation(smallUnknownDocument()) }),

@@ -165,7 +165,10 @@ async function cutSockets(followers: readonly Follower[], signal: AbortSignal): 
 
 const endOthers = 'mutation { endOtherSessions(input: {}) { __typename ... on Refusal { code } } }';
 
-/** Ends sessions with open streams. Counts the messages that arrive after the server has answered the mutation. */
+/**
+ * With the mutation `endOtherSessions`, ends sessions that have an open subscription. Counts the messages that still
+ * arrive on the subscription after the server has answered the mutation.
+ */
 async function revoke(
   url: string,
   schoolId: string,

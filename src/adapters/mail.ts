@@ -71,7 +71,7 @@ export class SmtpMailer implements Mailer {
   }
 
   async #send({ to, subject, text }: Mail): Promise<void> {
-    // An object: nodemailer would parse a text as a list of addresses.
+    // Passes an object, because nodemailer would parse a text as a list of addresses.
     await this.#transport.sendMail({
       from: this.#from,
       to: { name: '', address: to },

@@ -50,8 +50,8 @@ function statementFor(sessions: string[], clients: string[]): pg.QueryConfig {
 }
 
 /**
- * Loads the current actors of the credentials, in the order of `credentials`, with one statement. Rights are never
- * cached: a right revoked a moment ago is not in the result.
+ * Loads the actor of each credential: who sends the request, and with which rights. Uses one statement. The result is
+ * in the order of `credentials`. Rights are never cached: a right revoked a moment ago is not in the result.
  */
 export async function loadActors(db: Database, credentials: readonly Credential[]): Promise<Loaded[]> {
   if (credentials.length === 0) return [];

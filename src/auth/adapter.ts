@@ -6,8 +6,8 @@ import type { OauthClient } from '../db/generated/client.ts';
 import { deriveSuccessor } from './seal.ts';
 
 /**
- * Stores the data of the authorization server in the table oidc_payload. The ids are the values of codes, cookies and
- * refresh tokens. The table has only the hashes of the ids, so a reader of the table cannot use the ids.
+ * Stores the data of the authorization server in the table oidc_payload. The id of a code, a cookie or a refresh token
+ * is its secret value. The table has only the hashes of the ids, so a reader of the table cannot use them.
  */
 
 const hashOf = (value: string): string => createHash('sha256').update(value).digest('base64url');
@@ -19,15 +19,18 @@ const hashOf = (value: string): string => createHash('sha256').update(value).dig
 const graceSeconds = 10;
 
 /**
- * Maximum number of seconds between `find` and `consume` of a refresh token. In this time, `consume` accepts what
- * `find` accepted.
+ * Maximum number of seconds between `find` and `consume` of a refresh token in one request. If `find` accepted a used
+ * token just before the end of `graceSeconds`, `consume` still accepts it for this time.
  */
 const overlapSeconds = 30;
 
 export interface AdapterParts {
   db: Database;
   secretKey: Uint8Array;
-  /** Called and awaited after a grant was revoked: by signing out, by revocation, or because a token was used twice. */
+  /**
+   * Called and awaited after a grant was revoked: because a person signed out, because a client revoked a token, or
+   * because a code or refresh token was used twice.
+   */
   ended(grantId: string): Promise<void>;
 }
 
@@ -122,7 +125,7 @@ class RefreshTokenStore extends PayloadStore {
     this.#secretKey = parts.secretKey;
   }
 
-  /** Returns a used token as unused while the client may use it again. */
+  /** Returns the token. Hides that the token was used, as long as the client may use it again. */
   override async find(id: string): Promise<AdapterPayload | undefined> {
     const payload = await super.find(id);
     if (payload?.consumed === undefined || !(await this.#mayBeUsedAgain(id, graceSeconds))) return payload;
@@ -172,8 +175,8 @@ export async function deleteGrants(tx: Pick<Tx, 'prisma'>, grantIds: readonly st
 }
 
 /**
- * Deletes a person's sign-ins that have passed the form but have no session yet. Call it in the transaction that
- * changes the password, because these sign-ins used the former password.
+ * Deletes a person's unfinished sign-ins: those that have passed the sign-in form but have no session yet. Call it in
+ * the transaction that changes the password, because these sign-ins used the former password.
  */
 export async function deletePendingSignIns(tx: Pick<Tx, 'execute'>, accountId: string): Promise<void> {
   await tx.execute("delete from oidc_payload where model = 'Interaction' and payload #>> '{result,login,accountId}' = $1", [accountId]);

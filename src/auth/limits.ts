@@ -51,7 +51,10 @@ export interface Bucket {
   intervalSeconds: number;
 }
 
-/** The current time in SQL, rounded to ms like the column `resets_at`, so that a full bucket is exactly full. */
+/**
+ * The current time in SQL, rounded to ms like the column `resets_at`. Without the rounding, a full bucket could count
+ * as not quite full.
+ */
 const now = 'now()::timestamptz(3)';
 
 export interface Taken {

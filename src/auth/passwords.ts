@@ -7,8 +7,9 @@ import { Semaphore } from './semaphore.ts';
 const cost = { memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const;
 
 /**
- * Limits the hashes to two of libuv's four threads. Token signing, DNS and files use these threads too, so many
- * sign-ins do not block them. At 20 ms for a hash, the last of 200 waiting hashes starts within two seconds.
+ * Lets at most two calls hash at a time. A hash occupies one of libuv's four threads. Token signing, DNS and files use
+ * these threads too, so two of them stay free even when many people sign in. At 20 ms for a hash, the last of 200
+ * waiting calls starts within two seconds.
  */
 const threads = new Semaphore({ concurrency: 2, maxWaiting: 200 });
 
@@ -107,11 +108,15 @@ export function hashPassword(password: string): Promise<string> {
 
 const base64 = (bytes: Buffer): string => bytes.toString('base64').replaceAll('=', '');
 
-/** A random hash, which `verifyPassword` checks for a missing account. */
+/**
+ * A random hash, which `verifyPassword` checks for a missing account, so that the answer takes as long as for an
+ * existing one.
+ */
 const decoyHash = `$argon2id$v=19$m=${cost.memoryCost},t=${cost.timeCost},p=${cost.parallelism}$${base64(randomBytes(16))}$${base64(randomBytes(32))}`;
 
 /**
- * Returns whether the password matches. For a missing account (null) it does the same work and returns false.
+ * Returns whether the password matches. For a missing account (null) it returns false after the same work, so that the
+ * time does not show whether the account exists.
  * @throws UNAVAILABLE when too many hashes wait.
  */
 export async function verifyPassword(storedHash: string | null, password: string): Promise<boolean> {

@@ -20,12 +20,13 @@ export function createProvider({ log, ...parts }: ProviderParts): Provider {
   provider.proxy = true;
   compareSecretsByHash(provider);
   deriveRefreshTokens(provider, parts.config.secretKey);
-  // Makes signing out revoke refresh tokens too. oidc-provider would keep them, because they outlive the browser's session.
+  // Makes signing out revoke refresh tokens too. oidc-provider would keep them, because they may outlast the browser's
+  // session.
   provider.on('authorization.success', ({ oidc: { session, client } }) => {
     if (session !== undefined && client !== undefined) session.authorizationFor(client.clientId).persistsLogout = false;
   });
-  // Removes the permission for the origin `null`, which every sandboxed frame has. oidc-provider gives the permission
-  // to any origin before it knows the client.
+  // Removes the CORS header that permits the origin `null`, because every sandboxed frame has this origin.
+  // oidc-provider permits any origin as long as it does not know the client of the request.
   provider.use(async (ctx, next) => {
     await next();
     if (ctx.get('origin') === 'null') ctx.remove('access-control-allow-origin');

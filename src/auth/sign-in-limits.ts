@@ -18,11 +18,12 @@ import {
 import { fingerprint } from './seal.ts';
 
 const windowSeconds = 15 * 60;
-/** Seconds that an attempt waits at most in the queue of its address. */
+/** Maximum seconds that a password attempt waits for a free token in the bucket of its client address. */
 const maxWaitSeconds = 5;
 /**
- * Number of wrong passwords. An address that has sent so many for one account within `firstTriesSeconds` cannot take the
- * last token of this account's bucket.
+ * Number of wrong passwords from one address for one account within `firstTriesSeconds`. After so many, this address
+ * can no longer take the last token of the account's bucket. That token is kept for other addresses, so that the owner
+ * of the account can sign in while someone else guesses the password.
  */
 const firstTries = 2;
 const firstTriesSeconds = 24 * 3600;
@@ -44,8 +45,9 @@ interface AdmittedTry {
  * Admits one password attempt, or refuses it before the password is checked. Returns two callbacks that do not throw.
  * Call `succeed` if the password was right, `takeBack` if it was not checked, and neither if it was wrong.
  *
- * A known device has `signInTries` attempts of its own in 15 minutes. After these it counts as an unknown browser. An
- * attempt of an unknown browser takes two tokens: one from the bucket of its address, one from the bucket of the account.
+ * A browser that has signed in to this account before (`device`) has `signInTries` attempts of its own in 15 minutes.
+ * When these are used up, the browser counts as unknown. An attempt of an unknown browser takes two tokens: one from
+ * the bucket of its address, one from the bucket of the account.
  * - For a token of the address, the attempt waits up to `maxWaitSeconds`.
  * - The bucket of the account admits at most `signInTries` attempts in any 15 minutes. Its last token is only for
  *   addresses with fewer than `firstTries` wrong passwords for this account in a day.

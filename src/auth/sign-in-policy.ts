@@ -42,8 +42,9 @@ export async function wantsSignIn(db: Database, ctx: KoaContextWithOIDC): Promis
 }
 
 /**
- * Returns whether a session of this browser was ended after the last sign-in in this browser. A person may end a session
- * from another device. This must also sign out the browser of that session, because its cookie would start a new one.
+ * Returns whether a session of this browser was ended after the last sign-in in this browser. A person may end a
+ * session from another device. The browser of the ended session must then ask for the password. Otherwise its cookie
+ * would start a new session without a password.
  */
 async function endedSince(db: Database, ctx: KoaContextWithOIDC): Promise<boolean> {
   const { session, result } = ctx.oidc;
@@ -52,8 +53,8 @@ async function endedSince(db: Database, ctx: KoaContextWithOIDC): Promise<boolea
 }
 
 /**
- * Returns whether a session of a browser was ended after the last sign-in in this browser.
- * @param session the browser's session in oidc-provider, which may contain the grants of several sessions.
+ * Returns whether a session of a browser was ended after the last sign-in in the same browser.
+ * @param session the browser's session in oidc-provider, which may contain the grants of several Session rows.
  */
 export async function isShutOut(
   db: Database,

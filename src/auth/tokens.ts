@@ -114,7 +114,8 @@ export class Tokens {
     try {
       return await this.#check(token, digest);
     } catch (error) {
-      // The token may be valid. The answer must not be UNAUTHENTICATED, because a client would then sign its user out.
+      // The server could not read the key of the token or the session, so the token may be valid. The answer must not
+      // be UNAUTHENTICATED, because a client would then sign its user out.
       if (error instanceof Refusal || isTransient(error)) throw error;
       const { code, name } = error as { code?: string; name?: string };
       this.#log.debug({ code: code ?? name }, 'a token was refused');

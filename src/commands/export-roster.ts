@@ -29,7 +29,7 @@ async function exportToFile({ operator }: Opened, values: Values, language: Lang
   if (format === undefined) throw new UsageError(['--format: укажите oneroster или list.', '--format: give oneroster or list.']);
   const { roster, school } = await exportRoster(operator, { schoolId, format, system: optional(values, 'system') });
   try {
-    // Never writes over a file.
+    // The flag `wx` makes writing fail if the file exists, so that the command never overwrites a file.
     if (format === 'LIST') await writeFile(file, writeList(roster), { flag: 'wx' });
     else await writeOneRoster(roster, school, createWriteStream(file, { flags: 'wx' }));
   } catch (error) {

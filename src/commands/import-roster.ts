@@ -110,8 +110,8 @@ function thresholdOf(given: string | undefined): number | null {
 }
 
 /**
- * Applies the plan. Changes nothing if the file could not be read, with `--dry-run`, or if the plan has no changes. Adds a
- * refusal to the errors of the result.
+ * Applies the plan. Changes nothing if the file could not be read, with `--dry-run`, or if the plan has no changes. If
+ * the plan is refused, adds the refusal to `result.errors`.
  */
 async function applyOrExplain(
   operator: Opened['operator'],

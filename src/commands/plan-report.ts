@@ -9,7 +9,7 @@ import type { Language, Message, Refusal } from '../errors.ts';
 
 /** Texts and JSON about a plan for the commands `import`, `plan-year` and `undo`, in Russian or in English. */
 
-/** A line about a row of a plan, a place in the file, or the whole plan. */
+/** One line of the output. It is about a row of a plan, about a place in the imported file, or about the whole plan. */
 export interface Notice {
   code: string;
   file: string | null;
@@ -20,9 +20,12 @@ export interface Notice {
 /** The result of planning, which `--json` prints. */
 export interface PlanResult {
   rows: Record<'add' | 'change' | 'end' | 'keep' | 'error', number>;
-  /** Warnings about the file, from reading it. */
+  /** Warnings about the file that arose when the server read it. */
   warnings: Notice[];
-  /** Notes on rows that are not errors, such as why a change is withheld. At most `maxNotices`, like the errors. */
+  /**
+   * Notes on rows that are not errors, such as why a change is withheld. `notes` and `errors` have at most `maxNotices`
+   * entries each.
+   */
   notes: Notice[];
   errors: Notice[];
   planId: string;
@@ -36,7 +39,10 @@ export interface RowList {
 
 const maxNotices = 1000;
 
-/** Maximum number of lines of a printed table. `--json` has more notices, but only the number of changes. */
+/**
+ * Maximum number of lines of a printed table. `--json` prints up to `maxNotices` notes and errors. Of the changes it
+ * prints only the number.
+ */
 const maxLines = 50;
 
 /** Reads the rows of a plan from the database, and describes them in one language. */
@@ -81,8 +87,8 @@ export class PlanReport {
   }
 
   /**
-   * Returns the notes on rows that are not errors, without the codes `without`. Each message starts with whom or what the
-   * row is about.
+   * Returns the notes on rows that are not errors. Leaves out the notes whose code is in `without`. Each message starts
+   * with whom or what the row is about.
    */
   async notes(without: readonly NoteCode[] = []): Promise<RowList> {
     const where = { operation: { not: 'ERROR' as const }, code: { not: null, notIn: [...without] } };

@@ -116,8 +116,8 @@ interface CarryingOut {
 }
 
 /**
- * Applies the plan with `--apply`, schedules it with `--schedule`, and otherwise changes nothing. Adds a refusal to the
- * errors of the result.
+ * Applies the plan with `--apply`, schedules it with `--schedule`, and otherwise changes nothing. If the plan is
+ * refused, adds the refusal to `result.errors`.
  */
 async function carryOut(
   operator: Opened['operator'],

@@ -43,7 +43,7 @@ async function findPlan({ db }: Opened['operator'], { id, schoolId }: { id: stri
   return plan;
 }
 
-/** Undoes the plan, unless it has been undone already. Adds a refusal to `errors`. */
+/** Undoes the plan, unless it has been undone already. If undoing is refused, adds the refusal to `errors`. */
 async function undoOrExplain(
   operator: Opened['operator'],
   plan: Plan,

@@ -45,8 +45,8 @@ const connectionCodes =
 const prismaCodes = /^(P1001|P1002|P1008|P1011|P1017|P2024|P2028|P2034|P2037)$/;
 
 /**
- * Messages of node-postgres 8.23 and pg-pool 3 for a closed connection, without a code. test/db/availability.test.ts
- * fails when they change.
+ * Messages with which node-postgres 8.23 and pg-pool 3 report a closed connection in errors that have no code.
+ * test/db/availability.test.ts fails when they change.
  */
 const messagesWithoutCode =
   /^(Connection terminated|Client (has encountered a connection error|was closed)|timeout e(xceeded when trying to connect|xpired)|Query read timeout|Cannot use a pool after calling end|The server does not support SSL|There was an error establishing an SSL)/;

@@ -27,8 +27,8 @@ export interface Database extends RowSource {
   transactionClients: TransactionClients;
   embedded: boolean;
   /**
-   * For connections outside the pool, such as the one that listens for NOTIFY. Undefined for the embedded database,
-   * which has one session.
+   * For connections outside the pool, such as the one that listens for NOTIFY. Undefined for the embedded database: it
+   * has only one session, which the pool uses.
    */
   connectionString?: string;
   /** Returns a copy of an embedded database. `connect` takes the copy as its option `template`. */
@@ -45,7 +45,7 @@ export interface ConnectOptions {
   poolSize: number;
   /** Processes that share the server's connection limit; 1 by default. */
   processes?: number;
-  /** How queries return their rows; `views` by default. */
+  /** How queries return their rows: by default as `views` of the received bytes (src/reader/). */
   rows?: RowFormat | undefined;
   /** Milliseconds that the server may be silent during a statement. The default is `answerWithinMs` of src/db/watchdog.ts. */
   answerWithinMs?: number | undefined;
@@ -120,7 +120,10 @@ export async function connect(options: ConnectOptions): Promise<Database> {
   return { prisma, models, rows, pool, reads, transactionClients, embedded: false, connectionString, close };
 }
 
-/** Minimum milliseconds between two renewals. New connections may lead to a standby again, and ask for a renewal at once. */
+/**
+ * Minimum milliseconds between two renewals. The connections of a renewal may lead to a standby again. They would then
+ * ask for the next renewal at once.
+ */
 const minRenewalIntervalMs = 5000;
 
 /** Renews all connections after a failover. Old connections lead to a standby; new connections may lead to the new primary. */
@@ -165,7 +168,8 @@ function connectEmbedded(embedded: Embedded, { watchdog, rows }: { watchdog: Wat
     await watchdog.close(closeAll(prisma, pool));
     await embedded.close();
   };
-  // Reads use the pool, because there is only one session.
+  // On a PostgreSQL server, reads have connections of their own. The embedded database has only one session, so here
+  // reads and writes share the single connection of `pool`.
   const reads: Reads = { query: (query) => pool.query(query as pg.QueryConfig), inFlightCount: () => 0, end: () => Promise.resolve() };
   return {
     prisma,
@@ -185,8 +189,8 @@ function connectEmbedded(embedded: Embedded, { watchdog, rows }: { watchdog: Wat
 const defaultConfig = { application_name: 'sfera', keepAlive: true, keepAliveInitialDelayMillis: 10_000, pipeline: true };
 
 /**
- * Prisma's deadline is far longer than the server's, because only the server rolls back the whole transaction at its
- * deadline.
+ * Prisma's deadline for a transaction is far longer than PostgreSQL's deadlines, so that PostgreSQL's pass first:
+ * PostgreSQL then rolls back the whole transaction, which Prisma would not do.
  */
 const createPrisma = (pool: pg.Pool): PrismaClient =>
   new PrismaClient({ adapter: new PrismaPg(pool), errorFormat: 'minimal', transactionOptions: { maxWait: 30_000, timeout: 120_000 } });

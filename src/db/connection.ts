@@ -7,7 +7,7 @@ import { PreparingClient } from '../reader/statements.ts';
 import type { Watchdog, Watched } from './watchdog.ts';
 
 export interface ConnectionConfig extends ReaderConfig {
-  /** Watches the connection from its beginning to its end. */
+  /** Enforces deadlines on the connection, from its handshake to its end. */
   watchdog?: Watchdog;
   /** Called when the server refuses a change because it is read-only, as a standby is. */
   onReadOnly?: () => void;

@@ -27,6 +27,7 @@ export function isConflict(error: unknown): boolean {
 /** Returns whether the error is the violation of the unique index, exclusion, check or foreign key of this name. */
 export function violates(error: unknown, constraint: string): boolean {
   const { originalCode = '', originalMessage = '' } = causeOf(error);
-  // The message is in the server's language, and quotes the constraint's name as usual in that language.
+  // The message is in the language of the database server, and has the constraint's name in the quotation marks of that
+  // language.
   return originalCode.startsWith('23') && originalMessage.split(/[^\w]+/).includes(constraint);
 }

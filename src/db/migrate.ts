@@ -27,8 +27,8 @@ const migrationsFolder = fileURLToPath(new URL('../../prisma/migrations/', impor
  */
 const lockKey = 7_261_001;
 /**
- * How long one attempt of a migration waits for a table. The wait is short and repeated, because it blocks all later
- * statements on the table.
+ * How long one attempt of a migration waits for the lock of a table. While it waits, all later statements on the table
+ * wait behind it. So the wait is short, and the attempt is repeated.
  */
 const lockTimeout = '5s';
 

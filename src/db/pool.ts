@@ -38,7 +38,10 @@ function withDeadline(deadline: number, callback: ConnectCallback, refusal: Erro
 
 /** A pool that waits for a free connection when the server refuses to open another one. `pg.Pool` would fail instead. */
 export class Pool extends pg.Pool {
-  /** Called when the server refuses a connection and the pool has none. */
+  /**
+   * Called when the server refuses a connection and this pool has no open connection. src/db/client.ts then closes a
+   * connection that only reads, to make room for one of this pool.
+   */
   onStarved: () => void = () => {};
   #max: number;
   #backoff: NodeJS.Timeout | undefined;

@@ -45,7 +45,7 @@ class TransactionAdapter implements SqlDriverAdapter, Transaction {
   }
 
   /**
-   * Prisma starts a transaction for a nested write. Returns the current transaction, which `transaction` in
+   * Prisma calls this for a nested write. Starts no transaction, but returns the current one, which `transaction` in
    * transaction.ts commits.
    */
   async startTransaction(): Promise<Transaction> {
@@ -127,7 +127,7 @@ const parsers: Readonly<Record<number, (text: string) => unknown>> = {
   [builtins.DATE]: unparsed,
   [builtins.JSON]: unparsed,
   [builtins.JSONB]: unparsed,
-  // The session's time zone is UTC, so the text ends with +00.
+  // The session's time zone is UTC, so the text ends with +00. Appends `:00`, because Prisma expects +00:00 there.
   [builtins.TIMESTAMPTZ]: (text) => `${text.replace(' ', 'T')}:00`,
 };
 

@@ -72,7 +72,10 @@ export async function openEmbedded(options: { dataDir?: string; template?: Uint8
   }
 }
 
-/** Creates the database in a temporary folder and renames it: an interrupted start leaves no partial database. */
+/**
+ * Creates the database in a temporary folder and then renames the folder, so that an interrupted start leaves no
+ * partial database.
+ */
 async function createDatabase(dir: string, template: Uint8Array | undefined, folder: LockedFolder): Promise<void> {
   const temporary = `${dir}.new`;
   checkHeld(folder);
@@ -108,7 +111,8 @@ interface LockedFolder {
 
 /**
  * Checks that this process still holds the folder.
- * @throws ConfigError if another process has taken the folder, even before the signal `lost` had a listener.
+ * @throws ConfigError if another process has taken the folder, also if that happened before anyone listened to the
+ * signal `lost`.
  */
 function checkHeld({ lock, lost }: LockedFolder): void {
   lock.check();
@@ -173,7 +177,7 @@ class DatabaseWorker implements Embedded {
     this.#isClosing = true;
     if (this.#stopReason === undefined) this.#post({ kind: 'close' });
     await waitAtMost(closeWithinMs, this.#exited);
-    // Ends a hanging worker as a crash would. All committed changes are in the folder.
+    // Ends a worker that hangs. No committed change is lost, because all of them are in the folder, as after a crash.
     await this.#worker.terminate();
   }
 

@@ -175,7 +175,8 @@ class HeldLock implements FolderLock {
   }
 
   check(): boolean {
-    // After a pause of the whole process (SIGSTOP, a suspended machine) the lease may have run out.
+    // While the whole process was paused (SIGSTOP, a suspended machine), the lease may have run out and another process
+    // may have taken the folder over. `#confirm` finds out.
     if (this.#unconfirmedMs() > 3 * renewalMs) this.#confirm();
     return !this.#isLost;
   }

@@ -102,7 +102,10 @@ function ifOwned(lock: string, id: string, change: (file: number, text: string) 
   }
 }
 
-/** ESTALE: another machine removed the file from a network file system. */
+/**
+ * Returns whether the error means that the file is gone. ESTALE means that another machine removed it from a network
+ * file system.
+ */
 export const isGone = (error: unknown): boolean => ['ENOENT', 'ENOTDIR', 'ESTALE'].includes((error as NodeJS.ErrnoException).code ?? '');
 
 /**
@@ -118,8 +121,8 @@ export async function isAlive(lock: string, machine: string | null, onWait: (own
   if (owner !== undefined && machine !== null && owner.machine === machine) {
     const code = await connectTo(lock, owner);
     if (code === undefined || code === 'EAGAIN') return true;
-    // Only Linux gives this proof. Other systems also refuse a connection when the queue is full, and their machine id
-    // is only the host name.
+    // Only on Linux does a refused connection prove that the owner is dead. Other systems also refuse a connection when
+    // the queue is full, and their machine id is only the host name.
     if (code === 'ECONNREFUSED' && process.platform === 'linux' && owner.device === deviceOf(lock)) return false;
   }
   onWait(owner);
@@ -177,7 +180,7 @@ export function listen(lock: string, id: string): Promise<{ close(): void } | un
   });
 }
 
-/** Returns the code of the error, or undefined when the connection was accepted. */
+/** Connects to the owner's socket. Returns the code of the error, or undefined when the owner accepted the connection. */
 function connectTo(lock: string, { id }: Owner): Promise<string | undefined> {
   const address = addressOf(lock, id);
   if (address === undefined) return Promise.resolve('ENOENT');
