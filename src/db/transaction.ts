@@ -19,7 +19,7 @@ type AfterCommitStep = () => void;
 /** A lock that a transaction took. */
 export interface Lock {
   rank: number;
-  /** What it locks: the type of a row, or a name. */
+  /** A type, such as `Class`, if a row is locked. A kind of name, such as `sign-in name`, if a name is locked. */
   of: string;
   id: string;
 }
@@ -86,8 +86,9 @@ class Tx implements RowSource {
   }
 
   /**
-   * Runs `change` once, on a pooled connection. The connection pipelines statements, so BEGIN leaves with the first
-   * statement, and COMMIT together with the statements of `executeAtCommit`.
+   * Runs `change` once, on a pooled connection. The connection sends a statement without waiting for the answer to the
+   * former statement. So BEGIN is sent together with the first statement, and COMMIT together with the statements of
+   * `executeAtCommit`.
    */
   static async run<T>(db: Connections, afterCommitSteps: AfterCommitStep[], change: (tx: Tx) => Promise<T>): Promise<T> {
     const client = await db.pool.connect();
@@ -98,7 +99,7 @@ class Tx implements RowSource {
     try {
       const result = await change(tx);
       await tx.#begin;
-      // Also runs the steps that a step registers.
+      // A step may register further steps. This loop runs them too, because it reads the map while the map grows.
       for (const step of tx.#beforeCommitSteps.values()) await step(tx);
       isCommitting = true;
       const [{ command }] = await Promise.all([connection.query({ text: 'commit' }), ...tx.#commitStatements]);
@@ -115,7 +116,7 @@ class Tx implements RowSource {
     }
   }
 
-  /** The connection, for `findRows`. */
+  /** The connection of this transaction. `findRows` sends its statements by it. */
   get reads(): RowSource['reads'] {
     this.#refuseIfOver();
     return this.#connection;
@@ -133,7 +134,7 @@ class Tx implements RowSource {
 
   /**
    * Reads rows by a prepared statement. The statement must not change rows, because it may be sent before the answer
-   * to BEGIN.
+   * to BEGIN arrives. If BEGIN then fails, the change would be committed by itself. `execute` changes rows.
    */
   async query<Row extends object>(text: string, values: unknown[]): Promise<Row[]> {
     return (await this.reads.query<Row>(prepared(text, values))).rows;
@@ -179,7 +180,7 @@ class Tx implements RowSource {
 
 export type { Tx };
 
-/** Sends the statements of one tick in one packet, since each packet wakes the server. */
+/** Sends the statements of one turn of the event loop in one packet, since each packet wakes the server. */
 function corkedClient(client: pg.PoolClient): RowSource['reads'] {
   const { stream } = (client as unknown as { connection: { stream: Writable } }).connection;
   return {

@@ -10,8 +10,9 @@ const minVersion = 15;
 const maxWaitMs = 10_000;
 
 /**
- * Waits until the server answers. Then checks its version, encoding and schema. Also checks that it accepts changes,
- * and that a connection keeps its session with these settings.
+ * Waits until the database server answers. Then checks its version, encoding and schema, and that it accepts changes.
+ * Also checks that a pooler between this process and the server passes `settings` on and keeps the session of a
+ * connection (src/db/session-checks.ts).
  * @throws ConfigError when the server does not answer in ten seconds, refuses the connection, or fails a check.
  */
 export async function waitForDatabase(
@@ -69,7 +70,10 @@ interface Facts {
   off: Record<'fsync' | 'full_page_writes' | 'synchronous_commit', boolean>;
 }
 
-/** Reads the facts about the server. Reads them again while the server is read-only, because a standby may be promoted. */
+/**
+ * Reads the facts about the server. While the server is read-only, reads them again until `deadline`, because a standby
+ * may become the primary server.
+ */
 async function readFacts(client: pg.PoolClient, deadline: number): Promise<Facts> {
   for (;;) {
     const { rows } = await client.query<Facts>(`

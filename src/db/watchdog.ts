@@ -1,8 +1,8 @@
 import { NoAnswer } from './availability.ts';
 
 /**
- * Client-side deadlines. The server's deadlines end statements that run too long, but only while the server works. If
- * the server hangs or its host disappears, no error reports the connection as broken.
+ * Deadlines that this process watches. PostgreSQL has deadlines of its own, which end statements that run too long, but
+ * only while PostgreSQL works. If it hangs or its host disappears, this process gets no error, and would wait forever.
  */
 
 /** A connection that the watchdog checks. */
@@ -11,7 +11,7 @@ export interface Watched {
   readonly awaiting: 'handshake' | 'answer' | 'end' | null;
   /** The number of bytes that arrived from the server. */
   readonly bytesRead: number;
-  /** Milliseconds that the server may be silent during a statement. The default is `answerWithinMs`. */
+  /** Milliseconds that the server may be silent during a statement. By default, the limit of the `Watchdog` applies. */
   answerWithinMs?: number | undefined;
   /** Breaks the connection; its statements in flight fail with the error. */
   destroy(error: Error): void;
@@ -26,8 +26,9 @@ interface Silence {
   bytesRead: number;
 }
 
-/** Milliseconds of silence: five seconds more than `statement_timeout`. */
+/** Milliseconds that the server may be silent during a statement, by default: five seconds more than `statement_timeout`. */
 export const answerWithinMs = 20_000;
+/** Milliseconds that the server may be silent during a handshake, and at the end of a connection. */
 const handshakeWithinMs = 5000;
 const endWithinMs = 3000;
 /** Milliseconds that `close` waits for statements in flight. */
@@ -42,8 +43,8 @@ export async function waitAtMost(ms: number, promise: Promise<unknown>): Promise
 
 /**
  * Checks all connections every second, so that single statements need no timers. Breaks a connection if the client
- * waits and the server has been silent for too long. Counts silence in checks, not by the clock: a process that was
- * stopped (SIGSTOP) must not count the time of the stop. The answers that arrived then are in its sockets.
+ * waits and the server has been silent for too long. Counts silence in checks, not by the clock, for the case that this
+ * process was stopped (SIGSTOP). The time of the stop must not count: answers that arrived in it wait in the sockets.
  */
 export class Watchdog {
   readonly #silences = new Map<Watched, Silence>();
@@ -79,14 +80,14 @@ export class Watchdog {
   }
 
   /**
-   * Retires every connection. Called when the server has become read-only: new connections then reach the server that
-   * took over its address.
+   * Retires every connection. Called when the server has become read-only: another server may have taken over its
+   * address, and new connections then reach that server.
    */
   renew(reason: Error): void {
     for (const connection of [...this.#silences.keys()]) connection.retire(reason);
   }
 
-  /** Waits for `ending`, and breaks the connections that remain after `closeWithinMs`. */
+  /** Waits until the pools have ended (`ending`). Breaks the connections that are still open after `closeWithinMs`. */
   async close(ending: Promise<unknown>): Promise<void> {
     const force = setTimeout(() => {
       for (const connection of [...this.#silences.keys()]) connection.destroy(new NoAnswer('The database is being closed.'));

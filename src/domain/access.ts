@@ -40,8 +40,8 @@ type ActionOn<T extends ResourceType> = { [A in Action]: NounOf<A> extends FactN
 
 /**
  * Returns a row on which the actor may perform the action.
- * @throws NOT_FOUND as `find` does, with the name of the input field of the id as its path, such as `classId`. FORBIDDEN and
- *   UNAUTHENTICATED as `authorize` does.
+ * @throws NOT_FOUND as `find` does. The path of this error is the input field that holds the id: `classId` for a class.
+ *   FORBIDDEN and UNAUTHENTICATED as `authorize` does.
  */
 export async function findFor<T extends ResourceType>(ctx: Context, type: T, id: string, action: ActionOn<T>): Promise<Resources[T]> {
   const row = await find(ctx, type, id, payloadIdsOf(type)[0]);
@@ -59,9 +59,9 @@ type LockPurpose = 'change' | 'hold';
  * Locks a row until the transaction ends, and returns its current values. A transaction takes its locks in ascending
  * `lockRank` (src/domain/resources.ts), and locks on one type by ascending id, so that transactions do not deadlock. A lock
  * out of order is an error in tests and in development.
- * Creating a chat locks its school or class for a change. Operations on roles hold the school, and operations on enrolments
- * and assignments hold the class. So these operations run before the chat is created or after it, and the chat misses no
- * member.
+ * Creating a chat locks its school or class for a change. Operations on roles lock the school with `hold`, and operations on
+ * enrolments and assignments lock the class with `hold`. So these operations commit before the chat is created, or wait until
+ * it is created, and the chat misses no member.
  */
 export async function lock<T extends LockableType>(tx: Tx, type: T, id: string, purpose: LockPurpose = 'change'): Promise<Resources[T]> {
   checkLockOrder(tx.locks, { rank: resources[type].lockRank!, of: type, id });
@@ -101,7 +101,10 @@ async function lockRow<T extends LockableType>(
   return row;
 }
 
-/** The lock ranks of names: idempotency keys and sign-in names come before all rows, unique names after all rows. */
+/**
+ * The rank of each kind of name in the order of locks. A transaction locks idempotency keys and sign-in names before it
+ * locks rows, and unique names after it has locked rows.
+ */
 const nameRanks = { 'idempotency key': 0, 'sign-in name': 1, 'unique name': 1000 };
 
 /**

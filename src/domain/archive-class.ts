@@ -65,7 +65,7 @@ async function archiveChats(tx: Tx, classIds: readonly string[]): Promise<void> 
   const found = await tx.prisma.chat.findMany({ where: open, select: { id: true }, orderBy: { id: 'asc' } });
   const ids = found.map(({ id }) => id);
   await lockMany(tx, 'Chat', ids);
-  // A chat may have been archived before it was locked.
+  // Between the search and the lock, another transaction may have archived a chat. This statement skips that chat.
   const chats = await tx.prisma.chat.updateManyAndReturn({
     where: { id: { in: ids }, archivedAt: null },
     data: { archivedAt: new Date(), archivedWithClass: true },

@@ -114,8 +114,8 @@ async function start(tx: Tx, work: Omit<Work, 'id'>): Promise<Assignment> {
 }
 
 /**
- * Within the caller's transaction: starts assignments. The caller has locked the classes and the teachers, and calls
- * `followRules` afterwards.
+ * Within the caller's transaction: starts assignments. The caller has locked the classes and the teachers. Afterwards the
+ * caller calls `followRules`, which changes the members of chats.
  */
 export async function assignAll(tx: Tx, assignments: readonly (Work & Pick<Assignment, 'planId'>)[]): Promise<void> {
   const startedAt = new Date();
@@ -123,7 +123,10 @@ export async function assignAll(tx: Tx, assignments: readonly (Work & Pick<Assig
   for (const assignment of assignments) recordChange(tx, assignment, 'assigned');
 }
 
-/** Within the caller's transaction: ends assignments. The caller calls `followRules` afterwards, once for all assignments. */
+/**
+ * Within the caller's transaction: ends assignments. Afterwards the caller calls `followRules`, which changes the members of
+ * chats, once for all assignments.
+ */
 export async function endAll(tx: Tx, assignments: readonly Work[]): Promise<void> {
   if (assignments.length === 0) return;
   await tx.execute('update assignment set ended_at = greatest(started_at, $2) where id = any($1::uuid[])', [

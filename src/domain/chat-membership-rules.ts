@@ -13,8 +13,8 @@ import type { Chat, ChatMember } from './entities.ts';
 
 /**
  * Returns SQL that selects the members by rule, each with the highest role that a rule gives.
- * @param chats the condition of the chats, on `chat c`.
- * @param people a condition on the id of a person, such as `= $2`: selects only these people.
+ * @param chats an SQL condition that selects the chats, such as `c.id = $1`: `c` is the table `chat`.
+ * @param people an SQL condition that selects the people, such as `= $2`: it follows the id of a person.
  */
 const membersByRule = (chats: string, people?: string): string => {
   const open = (column: string): string => `c.archived_at is null and ${chats}${people === undefined ? '' : ` and ${column} ${people}`}`;

@@ -89,7 +89,8 @@ function redirectProblem(text: string): Message | undefined {
         'http is for this machine only (127.0.0.1, [::1], localhost); use https elsewhere.',
       ];
   } else if (url.protocol !== 'https:' && !url.protocol.includes('.'))
-    // RFC 8252, 7.1. This check also refuses javascript:, data: and similar schemes.
+    // An app's own scheme has a dot, because it is a reversed domain name (RFC 8252, 7.1). This check also refuses
+    // javascript:, data: and similar schemes, which have no dot.
     return [
       'собственная схема приложения — обратное имя домена с точкой, например ru.example.app:/callback.',
       'an app’s own scheme is a reversed domain name with a dot, such as ru.example.app:/callback.',

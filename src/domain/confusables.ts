@@ -25,8 +25,8 @@ const capitals: Record<string, string> = {
  * stops and commas. A Cyrillic letter and a letter that looks like it are equal. Diacritics make a difference.
  */
 export function confusableKey(text: string): string {
-  // The lunate sigma comes first, because NFKC makes it a Σ. Lower case comes before upper case, because ß becomes SS, but ẞ
-  // stays ẞ.
+  // Replaces the lunate sigma before NFKC, which makes it a Σ. Goes through lower case to upper case, because upper case
+  // makes ß an SS but leaves ẞ, whose lower case is ß.
   const plain = text.replace(/[ϲϹ]/gu, 'с').normalize('NFKC').toLowerCase().toUpperCase().normalize('NFD');
   return plain
     .replace(/[\s\p{Pd}\p{Ps}\p{Pe}\p{Pi}\p{Pf}.,'"`ʼ\u200c\u200d]/gu, '')

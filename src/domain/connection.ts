@@ -15,17 +15,17 @@ import type { Page, PageArgs, ResourceType, UncountedPage } from './entities.ts'
 
 /**
  * A row to which each row of a list refers, such as the school of a class. If the operation selects `field`, the statement
- * that reads the list also reads this row, into `joined` of the row of the list.
+ * that reads the list also reads this row. Each row of the list then has it in the property `joined`.
  */
 interface JoinedResource {
-  /** The type of the children, and the field that returns the joined row. */
+  /** The type of the rows of the list, and its GraphQL field that returns the joined row. */
   childType: ResourceType;
   field: string;
   type: ResourceType;
 }
 
 interface ChildList {
-  /** Two lists of one relation must have orders with different tags, since the tag is a part of the cache key. */
+  /** Two lists of one relation must have orders with different tags, since the tag tells their cached queries apart. */
   order: Order;
   /**
    * The filter, or a function that returns it. A function is called once for all parents with equal arguments. So it may

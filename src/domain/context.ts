@@ -22,7 +22,7 @@ export interface Context {
   log: Logger;
   loaders: Loaders;
   language: Language;
-  /** The request's id. The log stores it as the cause of the events. */
+  /** The id of the request. The event log stores it with each event that the request causes. */
   requestId: string;
   /** The network address of the client, for rate limits only; never logged, never stored in plain text. */
   address: string | null;
@@ -41,7 +41,7 @@ export function mutate<T>(ctx: Context, run: (tx: Tx) => Promise<T>): Promise<T>
       actor: ctx.actor,
       causation: ctx.requestId,
       notify(schoolIds, recorded) {
-        // Runs before the response is sent: after the response, no stream of this process still uses rights that this change
+        // Runs before the response is sent. So after the response, no stream of this process uses a right that this change
         // ended.
         for (const [schoolId, events] of recorded) ctx.liveEvents.rights.invalidate(schoolId, events);
         ctx.notify(schoolIds);

@@ -21,7 +21,8 @@ export async function deactivateUser(ctx: Context, input: { userId: string; scho
     const { user, grants } = await lockForEnding(tx, schoolId, userId);
     if (user.deactivatedAt !== null) return user;
     refuseOtherSchools(grants, schoolId);
-    // Ends the sessions before the roles: the events of the sessions go to each school where the person still has a role.
+    // Ends the sessions before the roles, because the event of a session is recorded in each school where the person has a
+    // role. Afterwards there would be no such school.
     await endSessionsOfUser(tx, user.id);
     await endGrants(tx, grants, actingUserId(ctx));
     await tx.prisma.passwordLink.deleteMany({ where: { userId: user.id } });

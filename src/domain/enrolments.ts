@@ -55,8 +55,8 @@ export async function enrol(tx: Tx, { schoolId, classId, studentId }: EnrolmentI
 }
 
 /**
- * An enrolment to insert. If a former enrolment of the pupil ended later than `startedAt`, `enrolAll` moves the start to that
- * end.
+ * An enrolment to insert. If a former enrolment of the pupil ended later than `startedAt`, the new enrolment starts when
+ * the former one ended (`enrolAll`).
  */
 export type NewEnrolment = Pick<Plain<Enrolment>, 'id' | 'classId' | 'studentId' | 'startedAt' | 'planId' | 'orderNumber' | 'admittedOn'>;
 
@@ -71,8 +71,8 @@ const insertEnrolments = `
 
 /**
  * Within the caller's transaction: enrols pupils, each in one class. Returns the time of the insertion. The caller has locked
- * the pupils, holds the classes, and calls `followRules` afterwards.
- * @throws CONFLICT for a pupil who has got another enrolment in spite of the locks.
+ * the pupils, and the classes with `hold`. Afterwards the caller calls `followRules`, which changes the members of chats.
+ * @throws CONFLICT for a pupil who already has a current enrolment.
  */
 export async function enrolAll(tx: Tx, schoolId: string, enrolments: readonly NewEnrolment[]): Promise<Date> {
   for (const { id: enrolmentId, studentId, classId } of enrolments)
@@ -105,8 +105,9 @@ export async function transferStudent(ctx: Context, input: EnrolmentInput): Prom
 }
 
 export interface Transfer {
-  /** The id of the next enrolment. */
+  /** The id of the new enrolment. */
   id: string;
+  /** The class that the pupil enters. */
   classId: string;
   present: Pick<Enrolment, 'id' | 'classId' | 'studentId'>;
   planId: string | null;
@@ -130,7 +131,7 @@ const moveEnrolments = `
 
 /**
  * Within the caller's transaction: ends enrolments and starts the next ones without a gap. The caller has locked the pupils,
- * holds the classes, and calls `followRules` afterwards.
+ * and the classes with `hold`. Afterwards the caller calls `followRules`, which changes the members of chats.
  */
 export async function transferAll(tx: Tx, schoolId: string, transfers: readonly Transfer[]): Promise<void> {
   if (transfers.length === 0) return;
@@ -159,7 +160,7 @@ export async function withdrawStudent(ctx: Context, input: { studentId: string }
   });
 }
 
-/** Within the caller's transaction: ends enrolments. The caller calls `followRules` afterwards. */
+/** Within the caller's transaction: ends enrolments. The caller then calls `followRules`, which changes the members of chats. */
 export async function withdrawAll(
   tx: Tx,
   enrolments: readonly Pick<Enrolment, 'id' | 'schoolId' | 'studentId' | 'classId'>[],
@@ -202,7 +203,10 @@ async function lockStudent(tx: Tx, schoolId: string, studentId: string): Promise
   return latest.id === null ? null : latest;
 }
 
-/** Holds the pupil's present class and the next class, then locks the pupil. Returns the present enrolment. */
+/**
+ * Locks the pupil's present class and the next class with `hold`, so that nobody archives them. Then locks the pupil. Returns
+ * the present enrolment.
+ */
 async function lockCurrentEnrolment(tx: Tx, studentId: string, nextClassId?: string): Promise<Enrolment | null> {
   const initial = await currentEnrolmentOf(tx, studentId);
   const heldClassIds = new Set([initial?.classId, nextClassId].filter((id) => id !== undefined).sort());
@@ -212,8 +216,8 @@ async function lockCurrentEnrolment(tx: Tx, studentId: string, nextClassId?: str
   }
   await lock(tx, 'User', studentId);
   const present = await currentEnrolmentOf(tx, studentId);
-  // Another transaction may have moved the pupil before the lock. The new class becomes known only after the pupil is locked,
-  // too late for the order of locks.
+  // Another transaction may have moved the pupil before this one locked the pupil. The order of locks has classes before
+  // pupils, but the class to which the pupil was moved is known only now.
   if (present !== null && !heldClassIds.has(present.classId)) await lockLate(tx, 'Class', present.classId, 'hold');
   return present;
 }

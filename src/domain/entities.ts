@@ -1,8 +1,8 @@
 import type { Resources } from './resources.ts';
 
 /**
- * The types of the rows that operations return and the schema exposes. A row may be a row view, whose spread has no
- * columns: copy it with `plain` (src/reader/row-view.ts).
+ * The types of the rows that operations return and the schema exposes. A row may be a row view (src/reader/row-view.ts).
+ * `{ ...row }` copies no column of a row view. `plain(row)` copies every row.
  */
 export type * from '../db/generated/rows.ts';
 export type { Resources, ResourceType } from './resources.ts';

@@ -42,11 +42,15 @@ export interface FollowArgs {
 }
 
 interface StreamOptions {
-  /** Streams with equal `name` and `rows` deliver the same events to actors with equal rights. */
+  /**
+   * Two streams with the same `name` and `rows` must deliver the same events to actors with equal rights: the server may
+   * execute an event once for both.
+   */
   name: string;
   events: readonly EventType[];
   /**
-   * The stream delivers only events that name all of these rows. NOT_FOUND at `path` for a row that the actor may not read.
+   * The stream delivers only events whose payload has the ids of all these rows. NOT_FOUND at `path` for a row that the
+   * actor may not read.
    */
   rows?: readonly { type: ResourceType; id: string; path: string }[];
   /** Returns whether the actor may have this stream at all. Default: everyone who may read the school. */
@@ -55,7 +59,7 @@ interface StreamOptions {
 
 /**
  * Opens a stream of events. Delivers an event only if the actor has the right to it at that moment.
- * @throws UNAUTHENTICATED, NOT_FOUND, FORBIDDEN, and INVALID for a cursor of another log.
+ * @throws UNAUTHENTICATED, NOT_FOUND, FORBIDDEN, and INVALID for a cursor that is not of the log of this school.
  */
 export async function openStream(ctx: Context, args: FollowArgs, { name, events, rows = [], isAllowed }: StreamOptions): Promise<Stream> {
   for (const { type, id, path } of rows) await find(ctx, type, id, path);
@@ -77,7 +81,7 @@ export async function openStream(ctx: Context, args: FollowArgs, { name, events,
   });
 }
 
-/** Parses a cursor. @throws INVALID for a cursor of another log, or of an event that the log does not have yet. */
+/** Parses a cursor. @throws INVALID for a cursor of another school's log, or of an event that the log does not have yet. */
 async function cursorOf(ctx: Context, school: School, text: string): Promise<Cursor> {
   const cursor = decodeCursor(text);
   const bounds = await ctx.liveEvents.reader.bounds(school.id);
@@ -89,7 +93,7 @@ async function cursorOf(ctx: Context, school: School, text: string): Promise<Cur
   return cursor;
 }
 
-/** Opens a stream of the whole log, for the administration and for services. Regulation 2.2 c, 1.5. */
+/** Opens a stream of all events of a school, for its administration and for services. Regulation 2.2 c, 1.5. */
 export function followEvents(ctx: Context, args: FollowArgs & { types?: readonly EventType[] | null }): Promise<Stream> {
   const events = [...new Set(args.types ?? eventTypes)].sort();
   return openStream(ctx, args, {

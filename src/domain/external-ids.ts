@@ -8,8 +8,9 @@ import type { User } from './entities.ts';
 import { normalizeLine } from './text.ts';
 
 /**
- * Identifiers of people, classes and subjects in other systems of their school. Rosters find people, classes and subjects by
- * them. Each type has its own table, because a foreign key refers to one table. Regulation 1.5.
+ * Identifiers of people, classes and subjects in other systems of their school. The import of a file (`planImport`) finds
+ * people, classes and subjects by these ids. Each type has its own table, because a foreign key refers to one table.
+ * Regulation 1.5.
  */
 
 export interface ExternalId {

@@ -20,7 +20,7 @@ interface Ending {
 interface Creation<Row> {
   action: string;
   input: Repeatable;
-  /** Returns the row that the first try created; null if the row was voided since. */
+  /** Returns the row that the first try created; null for an enrolment that was voided since (src/domain/void-enrolment.ts). */
   load(id: string): Promise<Row | null>;
   create(): Promise<Row>;
 }

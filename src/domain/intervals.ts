@@ -3,8 +3,8 @@ import type { Filter } from '../policy/scopes.ts';
 /** Rows that are in force from `startedAt` until `endedAt`: enrolments and assignments. */
 
 /**
- * Returns the filter of the rows in force at `asOf`, by default now. The filter for now contains no time: it is the same in
- * every call, so that lists share a statement.
+ * Returns the filter of the rows in force at `asOf`, by default now. Without `asOf`, the filter contains no time and is the
+ * same in every call. So one SQL statement can read the lists of several parents.
  */
 export const inForce = (asOf?: Date | null): Filter =>
   asOf ? { startedAt: { lte: asOf }, OR: [{ endedAt: null }, { endedAt: { gt: asOf } }] } : { endedAt: null };

@@ -64,7 +64,7 @@ export interface InvitationSheets {
   isCut: boolean;
 }
 
-/** Maximum number of people on one web page, which needs about 4 KB for each of them. */
+/** Maximum number of people on one web page. The page has about 4 KB for each person. */
 export const maxSlips = 3000;
 
 const withNames = { ...withLinks, surname: true, givenName: true, patronymic: true } as const;

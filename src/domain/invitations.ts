@@ -176,7 +176,7 @@ const newestFirst = { tag: 'invitation', keys: [{ field: 'id', direction: 'desc'
 function orderOf(order: InvitationFilter['orderBy']): Order {
   if (!order) return newestFirst;
   const direction = directionOf(order.direction);
-  // Ids are UUIDs of version 7, which start with the time of creation.
+  // Orders by id: an id is a UUID of version 7, which starts with the time of creation.
   if (order.field === 'CREATED_AT')
     return direction === 'desc' ? newestFirst : orderBy('invitation', { field: 'id', type: 'string' }, 'asc');
   return orderBy('invitation', { field: 'expiresAt', type: 'date' }, direction, 'id');
@@ -198,8 +198,8 @@ export function invitationsOf(ctx: Context, school: School, args: PageArgs & Inv
 }
 
 /**
- * Returns the filter of the invitations with a status, by the rules of `statusOf`. Rounds the time to a second, so that lists
- * of one request get equal filters and share a statement.
+ * Returns the filter of the invitations with a status, by the rules of `statusOf`. Rounds the time to a second. So the lists
+ * of one request get equal filters, and one SQL statement can read them.
  */
 function statusFilter(ctx: Context, status: InvitationStatus) {
   const now = new Date(Math.floor(Date.now() / 1000) * 1000);

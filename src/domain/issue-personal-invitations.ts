@@ -22,7 +22,7 @@ interface Issue {
   userIds: readonly string[];
 }
 
-/** The predicate of the index invitation_person_open_key. */
+/** The condition for an open personal invitation: the same as that of the index invitation_person_open_key. */
 const open = 'user_id is not null and revoked_at is null and use_count = 0';
 
 const insertInvitations = (condition: string, onOpen: string): string => `

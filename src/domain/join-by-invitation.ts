@@ -113,8 +113,8 @@ export async function signUp(ctx: Context, input: SignUpInput): Promise<{ userId
     await giveBack();
     return { userId };
   } catch (error) {
-    // The server could not process the attempt. Gives it back, because a whole class that tries again must not use up the
-    // limit of the link.
+    // The server could not process the attempt, so the attempt does not count as failed. Otherwise a whole class that tries
+    // again would use up the limit of the link.
     if (refusalOf(error)?.code === 'UNAVAILABLE') await giveBack();
     throw error;
   }

@@ -8,7 +8,10 @@ import { statusOf } from './invitation-link.ts';
 import { admitSignUp, countUse, findByCode } from './join-by-invitation.ts';
 import { refuseTaken, signInNameOf } from './sign-in-names.ts';
 
-/** Joins a person who exists already by their personal invitation. Regulation 2.2 a, 2.3 a, 2.4 a, 2.5 a. */
+/**
+ * Gives a person who cannot sign in yet a login and a password, by a personal invitation. Regulation 2.2 a, 2.3 a, 2.4 a,
+ * 2.5 a.
+ */
 
 export interface AcceptPersonalInvitationInput {
   code: string;

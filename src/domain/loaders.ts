@@ -44,14 +44,14 @@ export class BatchedRows {
     this.#wholeUsers = this.#loaderOf('User');
   }
 
-  /** Loads a row of a type with `isBatched`. */
+  /** Loads a row. The type must have `isBatched: true` in src/domain/resources.ts. */
   load(type: ResourceType, id: string): Promise<Row | null> {
     return this.#byType.get(type)!(id);
   }
 
   /**
-   * @param columns the columns to read; undefined reads all. Pass the same Set object for the same document: each Set object
-   *   has its own statement.
+   * @param columns the columns to read; undefined reads all. All requests with the same GraphQL document pass the same Set
+   *   object, so that one statement reads their users: each Set object has its own statement.
    */
   loadUser(id: string, columns?: ReadonlySet<string>): Promise<User | null> {
     if (columns === undefined) return this.#wholeUsers(id);
@@ -70,7 +70,7 @@ export class SelectedFields {
   /** Whether the operation selects the cursor of any row. */
   readonly selectsCursor: boolean;
   readonly #fields: ReadonlyMap<string, ReadonlySet<string>>;
-  /** Caches `columnsOf` for all requests with the document. */
+  /** The results of `columnsOf`. All requests with the same GraphQL document use this cache. */
   readonly #columns = new Map<ResourceType, ReadonlySet<string> | undefined>();
 
   constructor(fields: ReadonlyMap<string, ReadonlySet<string>>) {
@@ -90,8 +90,9 @@ export class SelectedFields {
   }
 
   /**
-   * Returns the columns for the rows of a list: the columns of the selected fields without the joined field, and the columns
-   * of the cursors if the operation selects a cursor. Unlike `columnsOf`, adds `id` only if there would be no column at all.
+   * Returns the columns for the rows of a list: those that the selected fields need, and the columns of the cursor if the
+   * operation selects a cursor. Unlike `columnsOf`, adds `id` only if there would be no column at all.
+   * @param joinedField a field whose row the same statement reads: it needs no column.
    */
   columnsOfPage(type: ResourceType, { keys }: Order, joinedField?: string): ReadonlySet<string> | undefined {
     if (this.columnsOf(type) === undefined) return undefined;
@@ -106,7 +107,7 @@ export class SelectedFields {
     return new Set(['id', ...this.#selectedColumns(type)]);
   }
 
-  /** Returns the columns that the selected fields need, without the joined field. */
+  /** Returns the columns that the selected fields need, except `joinedField`. */
   #selectedColumns(type: ResourceType, joinedField?: string): string[] {
     const fields = [...(this.#fields.get(type) ?? [])].filter((field) => field !== '__typename' && field !== joinedField);
     return fields.flatMap((field) => resources[type].fieldDependencies?.[field] ?? [field]);

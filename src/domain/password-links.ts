@@ -128,7 +128,8 @@ export async function mailPasswordLink(ctx: Context, input: { signInName: string
   const signInName = normalizeSignInName(input.signInName);
   const key = (purpose: string, text: string) => fingerprint(ctx.config.secretKey, purpose, text);
   for (const bucket of [
-    // Checks the limit of the network address first. After that limit, a request writes no row for its sign-in name.
+    // Checks the limit of the network address first. A request over this limit is refused before it writes a row for its
+    // sign-in name. So a stranger with many invented names cannot fill the table `rate_limit`.
     { key: key('password mail address', ctx.address ?? ''), ...requests.address },
     { key: key('password mail account', signInName), ...requests.account },
   ]) {

@@ -127,7 +127,7 @@ const wrongPassword = (): Refusal => invalid('currentPassword', ['Неверны
 /**
  * Changes the actor's own password, and ends the actor's other sessions. Regulation 2.2 h.
  * @throws INVALID at `currentPassword` for a wrong password, and at `newPassword` for a password that breaks the rules;
- *   CONFLICT for a person who signs in without a password; RATE_LIMITED with the limits of signing in; UNAVAILABLE.
+ *   CONFLICT for a person who signs in without a password; RATE_LIMITED by the same limits as signing in; UNAVAILABLE.
  */
 export async function changePassword(ctx: Context, { currentPassword, newPassword }: ChangePasswordInput): Promise<User> {
   const { actor } = ctx;

@@ -66,7 +66,7 @@ export async function peopleOf(ctx: Context, school: School, args: PageArgs & Pe
 
 /**
  * Returns the filter of the roles. Only the filter for `active: false` contains the id of the school. A filter without the id
- * is equal for all schools, so that their lists share a statement.
+ * is equal for all schools, so that one SQL statement can read the lists of several schools.
  */
 function filterOf(ctx: Context, { id: schoolId }: School, args: PeopleFilter): Filter {
   if (args.classId && args.withoutClass)
@@ -94,7 +94,8 @@ function filterOf(ctx: Context, { id: schoolId }: School, args: PeopleFilter): F
       args.role ? { AND: [{ role: args.role }, readable(ctx.actor, 'RoleGrant')] } : {},
       args.withoutClass ? { role: 'STUDENT' } : {},
       args.updatedSince ? { userUpdatedAt: { gte: args.updatedSince } } : {},
-      // The copy of the person's, so that PostgreSQL looks up only the people whose names match.
+      // This `searchText` is a column of RoleGrant, a copy of the column of User. So PostgreSQL reads the roles of this school
+      // alone, and then only the people whose names match.
       ...searchWords(args.search ?? '').map((word) => ({ searchText: { contains: word } })),
       { user: { AND: ofUser } },
     ],

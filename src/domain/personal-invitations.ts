@@ -81,8 +81,8 @@ type PersonWithLinks = Pick<User, 'id' | 'joinedAt'> & { ownLinks: readonly Invi
 export const withLinks = { id: true, joinedAt: true, ownLinks: { where: { revokedAt: null, useCount: 0 } } } as const;
 
 /**
- * Returns the invitation of a person. The link gives access to the account. So it is null unless `isOfSchool` returns true
- * for the school that issued the invitation.
+ * Returns the invitation of a person. Its `link` is null unless `isOfSchool` returns true for the school that issued the
+ * invitation, because the link gives access to the account.
  */
 export function invitationOf(
   ctx: Context,

@@ -3,7 +3,7 @@ import type { Rows } from '../db/generated/rows.ts';
 import type { Database } from '../db/client.ts';
 import type { Action, Facts, Noun } from '../policy/permissions.ts';
 
-/** The types of the table in src/domain/resources.ts. */
+/** The TypeScript types of an entry in the table of src/domain/resources.ts. */
 
 /** The name of a Prisma model. A type that has a global id has the name of its model. */
 export type ModelName = Prisma.ModelName;
@@ -19,8 +19,8 @@ export interface Parent {
   /** The column with the parent's id. */
   column: string;
   /**
-   * Whether the statement of a list may also read the parent, into `joined` of the row. Only one parent of a type may have
-   * this.
+   * Whether the statement that reads a list may also read the parent of each row. The row then has the parent in the property
+   * `joined`. So only one parent of a type may have this.
    */
   isJoined?: true;
 }

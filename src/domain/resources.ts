@@ -7,8 +7,8 @@ import { byId, parentsOf, type FieldDependencies, type ModelName, type Parent, t
 
 /**
  * What the platform must know about each type that has a global id. These parts use this table: loading by id, the filters of
- * lists, `viewerCan`, the fields of parents, the payload ids of events, the order of locks, shared execution and the generic
- * tests.
+ * lists, `viewerCan`, the fields of parents, the payload ids of events, the order of locks, the execution of one event for
+ * many subscribers (src/http/live/shared-execution.ts) and the generic tests.
  */
 
 const nameColumns = ['surname', 'givenName', 'patronymic'];
@@ -21,7 +21,8 @@ const table = {
     facts: {
       school: ({ id }) => ({ schoolId: id }),
       event: ({ id }) => ({ schoolId: id }),
-      // The facts of a chat that does not exist yet: may the actor create a chat of at least one kind in the school?
+      // The facts of a chat that does not exist yet. They decide whether the actor may create a chat of at least one kind in
+      // the school.
       chat: ({ id }) => ({ schoolId: id, classId: null, subjectId: null }),
     },
   },
@@ -47,7 +48,8 @@ const table = {
     payloadIds: ['fromClassId'],
     facts: {
       class: ({ id, schoolId }) => ({ schoolId, classId: id }),
-      // The facts of a chat that does not exist yet: may the actor create a chat of at least one kind in the class?
+      // The facts of a chat that does not exist yet. They decide whether the actor may create a chat of at least one kind in
+      // the class.
       chat: ({ id, schoolId }) => ({ schoolId, classId: id, subjectId: null }),
     },
     parents: { school: 'School', year: { type: 'SchoolYear', column: 'schoolYearId' } },
@@ -138,7 +140,7 @@ export type ResourceType = keyof Table;
 
 type ParentsOf<T extends ResourceType> = Table[T] extends { parents: infer Parents } ? Parents : unknown;
 
-/** The fields of a type's parents. */
+/** The names of the GraphQL fields of `T` that return a parent, such as `school`. */
 export type ParentField<T extends ResourceType> = keyof ParentsOf<T> & string;
 
 type JoinedParent<Parents> = { [F in keyof Parents]: Parents[F] extends { type: infer P; isJoined: true } ? P : never }[keyof Parents];
@@ -263,7 +265,7 @@ export async function loadFactsOfUser(db: Pick<Database, 'reads'>, userId: strin
   return { userId, ...rows[0]! };
 }
 
-/** Returns whether the actor may read a row of a batched type. */
+/** Returns whether the actor may read a row. The facts must come from the row alone, as for every type with `isBatched`. */
 export function isReadable<T extends ResourceType>(actor: Actor, type: T, row: Resources[T]): boolean {
   const { read } = resources[type];
   return can(actor, read, factsOf(type, permissions[read].on, row));

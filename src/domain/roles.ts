@@ -37,8 +37,8 @@ export async function grantRole(ctx: Context, input: GrantRoleInput): Promise<Ro
 }
 
 /**
- * Grants a role within the caller's transaction. The caller holds the school, has locked the person, and calls `followRules`
- * afterwards.
+ * Within the caller's transaction: grants a role. The caller has locked the school with `hold`, and the person. Afterwards the
+ * caller calls `followRules`, which changes the members of chats.
  * @throws CONFLICT if a pupil would become staff of the same school, if a member of staff would become a pupil there, and for
  *   a deactivated person.
  */
@@ -169,7 +169,8 @@ export interface EndedWithRoles {
 
 /**
  * Within the caller's transaction: ends current roles of people in one school. Also ends the assignments of teachers and the
- * enrolments of pupils. The caller calls `followRules` and `revokeWithoutRole` afterwards.
+ * enrolments of pupils. Afterwards the caller calls `followRules`, which changes the members of chats, and
+ * `revokeWithoutRole`, which revokes personal invitations.
  * @throws CONFLICT for the last platform administrator of a school.
  */
 export async function endRoles(tx: Tx, grants: readonly GrantToEnd[], endedById: string | null): Promise<EndedWithRoles> {

@@ -119,7 +119,7 @@ export async function schoolsWithDueYear(ctx: Context, instant: Date): Promise<s
  * if several processes call this: only one transaction finds the year without a start.
  */
 export function startSchoolYear(ctx: Context, schoolId: string, instant: Date): Promise<void> {
-  // The log stores the request id as the cause of the events. Each start gets its own.
+  // The event log stores the request id as the cause of the events. So each start of a year gets a request id of its own.
   return mutate({ ...ctx, requestId: newId() }, async (tx) => {
     const { id } = await schoolYearOf(tx, schoolId, instant);
     const { count } = await tx.prisma.schoolYear.updateMany({ where: { id, startedAt: null }, data: { startedAt: new Date() } });

@@ -26,7 +26,7 @@ export interface SchoolInput {
 }
 
 /**
- * Creates a school, with its log and its present year.
+ * Creates a school, with its event log and its present school year.
  * @throws FORBIDDEN unless the operator asks (the GraphQL schema has no such mutation).
  */
 export async function createSchool(ctx: Context, input: SchoolInput & { name: string }): Promise<School> {
@@ -98,7 +98,7 @@ function fields(input: SchoolInput) {
 
 function checkTimeZone(name: string): string {
   try {
-    // Intl accepts offsets such as +03:00 too, but they are not time zones: they have no history.
+    // Refuses offsets such as +03:00, which Intl accepts too. An offset does not say when a region changed its clocks.
     if (/^[A-Za-z]/.test(name)) return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone;
   } catch {
     // Intl throws for an unknown zone.

@@ -34,7 +34,8 @@ export async function signIn(ctx: Context, input: SignInInput): Promise<{ userId
   const { db, config } = ctx;
   const signInName = normalizeSignInName(input.signInName);
   const user = await findBySignInName(db, signInName);
-  // Runs for an unknown name too, so that both cases take the same time. No cookie is valid for an unknown name.
+  // Checks the cookie for an unknown name too, so that known and unknown names take the same time. No cookie is valid for
+  // an unknown name.
   const device = findDevice(config.secretKey, user ?? { id: '', passwordHash: null }, input.deviceCookie);
   const attempt = await admitTry(ctx, { signInName, address: ctx.address, device });
   const isCorrect = await verifyPassword(user?.passwordHash ?? null, input.password).catch(async (error: unknown) => {

@@ -41,8 +41,8 @@ export function signInNameOf(text: string): string {
 }
 
 /**
- * Characters that look the same in lower case, at the same position of both texts. The index app_user_sign_in_name_look_idx
- * has the same pairs.
+ * Lower-case characters that look the same: each character of `from` looks like the character at the same position of `to`.
+ * The index app_user_sign_in_name_look_idx has the same pairs.
  */
 const lookAlikes = { from: 'асеорху01зб', to: 'aceopxyol36' };
 

@@ -16,7 +16,8 @@ import { hasEnded, nameOfYear } from './school-years.ts';
 export async function unarchiveClass(ctx: Context, input: { classId: string }): Promise<Class> {
   const found = await findFor(ctx, 'Class', input.classId, 'class.unarchive');
   return mutate(ctx, async (tx) => {
-    // Holds the school, so that no role ends meanwhile: a person without a role would stay in an unarchived chat.
+    // Locks the school with `hold`, so that no role ends meanwhile. Otherwise a person without a role would stay in an
+    // unarchived chat.
     const school = await lock(tx, 'School', found.schoolId, 'hold');
     const current = await lock(tx, 'Class', found.id);
     if (current.archivedAt === null) return current;

@@ -99,7 +99,7 @@ export async function findReceivedUpload(ctx: Context, id: string): Promise<Uplo
 }
 
 /**
- * Takes an upload for the call that reads its bytes. Deletes the row; the bytes stay until `deleteUpload`.
+ * Deletes the row of an upload, so that only one call can use the upload. The bytes stay until that call runs `deleteUpload`.
  * @throws CONFLICT if another call took the upload first.
  */
 export async function claimUpload({ db }: Context, { id }: Upload): Promise<void> {

@@ -102,8 +102,8 @@ export function contactFields(input: { email?: string | null; phone?: string | n
 const handSetColumns = ['surname', 'givenName', 'patronymic', 'email', 'phone'] as const;
 
 /**
- * Returns `handSet`, and adds the columns of names and contact details that `data` changes. An import keeps the values of
- * these columns.
+ * Returns the new value of `handSet`, the columns whose values an import keeps: the columns that it has already, and the
+ * columns of names and contact details that `data` changes.
  */
 export const handSetAfter = (current: User, data: Partial<User>): string[] => [
   ...new Set([...current.handSet, ...handSetColumns.filter((column) => data[column] !== undefined && data[column] !== current[column])]),

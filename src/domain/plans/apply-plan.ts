@@ -59,14 +59,15 @@ export async function applyFound(
       const rows = await loadStoredRows(tx, plan.id);
       if (options.skipErrors !== true) await refuseErrors(tx, plan.id);
       const things = byNoun(rows);
-      // There is no limit for the turn of a year: the input of `planYear` states which grades leave the school.
+      // Only an import has a limit for the number of people who leave. For the turn of a year, the input of `planYear` states
+      // which grades leave the school.
       const isImport = plan.source === 'IMPORT';
       if (isImport) refuseTooManyEnds(things.people, plan.coveredCount, thresholdOf(options.threshold));
       await lockThings(tx, things);
       const present = await loadPresentRoster(tx, plan);
       refuseMoved(rows, presentStates(present), ({ before }) => before);
       refuseNewNamesakes(things, present);
-      // The turn of a year moves a deactivated pupil with the class. Only an import is refused.
+      // Only an import may not change deactivated people. The turn of a year moves a deactivated pupil with the class.
       if (isImport) refuseDeactivated(things, present);
       refuseStaying(things, present);
       refuseImpossibleAssignments(things, present);
@@ -115,7 +116,7 @@ async function refuseErrors(tx: Tx, planId: string): Promise<void> {
 /**
  * Refuses a plan by which too many people leave. Counts the people who leave the school, who leave their class without
  * entering another class, or who lose a role.
- * @throws CONFLICT if they are more than `threshold` per cent of `coveredCount`.
+ * @throws CONFLICT if they are more than `threshold` per cent of the people whom the file should list (`coveredCount`).
  */
 function refuseTooManyEnds(people: readonly StoredRow<PersonState>[], coveredCount: number, threshold: number): void {
   const lost = people.filter(

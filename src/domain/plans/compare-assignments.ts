@@ -19,7 +19,7 @@ export class AssignmentComparison {
   readonly #present: PresentRoster;
   readonly #things: Things;
   readonly #rows: PlannedRow[] = [];
-  /** The present assignments by `workOf`. */
+  /** The present assignments of the school, by the key that `workOf` returns. */
   readonly #byWork: ReadonlyMap<string, PresentAssignment>;
   readonly #planned = new Map<string, string>();
   readonly #stated = new Set<PresentAssignment>();

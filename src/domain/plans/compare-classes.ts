@@ -19,7 +19,7 @@ export interface Named {
 
 export interface Compared {
   rows: PlannedRow[];
-  /** The class or subject by its key in the roster; null if assignments and enrolments cannot use it. */
+  /** Each class or subject, by its key in the roster. Null for one that assignments and enrolments cannot use. */
   of: Map<string, Named | null>;
 }
 
@@ -151,7 +151,10 @@ function finderOf<T extends Identified, Name>(present: readonly T[], keyOf: (nam
 export const externalIdOf = (wanted: { externalId?: string }, found: Identified | undefined): string | null =>
   wanted.externalId === undefined || wanted.externalId === found?.id ? (found?.externalId ?? null) : wanted.externalId;
 
-/** Adds the present classes or subjects by their ids. A roster of changes refers to them without listing them. */
+/**
+ * Adds the present classes or subjects of the school by their ids. A file that lists only changes may refer to a class or
+ * subject that it does not list.
+ */
 function addPresent<T extends Identified>({ of }: Compared, present: readonly T[], nameOf: (one: T) => string): void {
   for (const one of present)
     for (const id of [one.externalId, one.id])

@@ -23,7 +23,7 @@ export interface ComparedPerson {
 
 export interface ComparedPeople {
   rows: PlannedRow[];
-  /** The person by the key in the roster; null if the person has an error or leaves the school. */
+  /** Each person, by the key of the person in the roster. Null for a person who has an error or leaves the school. */
   of: Map<string, ComparedPerson | null>;
   /** The people who leave the school. */
   endedIds: Set<string>;
@@ -87,8 +87,8 @@ export class PeopleComparison {
   }
 
   /**
-   * Returns the number of people whom the file should list. A file of changes need not list anyone: for such a file, returns
-   * the number of all people with a role in the school.
+   * Returns the number of people whom the file should list. A file that lists only changes need not list anyone: for such a
+   * file, returns the number of all people with a role in the school.
    */
   #coveredCount(covered: readonly PresentPerson[]): number {
     return covered.length > 0 ? covered.length : this.#present.people.filter(({ grants }) => grants.length > 0).length;
@@ -207,8 +207,8 @@ export class PeopleComparison {
   }
 
   /**
-   * Returns the class after the import, and the class that the file asks for. They differ if a person made the present
-   * enrolment: the import then leaves the pupil in the present class.
+   * Returns the class after the import, and the class that the file asks for. The two differ if the present enrolment was
+   * made by hand and not by a plan: the pupil then stays in the present class.
    */
   #classAfter(wanted: Wanted, found: Found): [after: string | null, wanted: string | null] {
     const present = found?.enrolment?.schoolId === this.#present.school.id ? found.enrolment : null;
@@ -222,7 +222,7 @@ export class PeopleComparison {
       const isMissing = this.#roster.covers.enrolments && wanted.person !== undefined;
       if (!hasLeft && !isMissing) return [present.classId, present.classId];
     }
-    // A pupil in a class of another year moves to the new class, even if a person made that enrolment.
+    // A pupil in a class of another school year moves to the new class, even if the present enrolment was made by hand.
     return present.planId === null && isOfYear ? [present.classId, next] : [next, next];
   }
 

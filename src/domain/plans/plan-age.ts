@@ -2,9 +2,9 @@ import { conflict } from '../../errors.ts';
 import type { Plan } from '../entities.ts';
 
 /**
- * Days for which the rows of a plan are kept: the rows hold names. The days count from the time when the plan was applied, or
- * from the time when it was made if it was not applied. Then housekeeping (src/jobs/housekeeping.ts) deletes the rows, and
- * keeps the plan. It keeps the rows of a scheduled plan.
+ * Days after which housekeeping (src/jobs/housekeeping.ts) deletes the rows of a plan, because the rows hold names. The plan
+ * itself stays. The days count from the time when the plan was applied, or from the time when it was made if it was not
+ * applied. The rows of a scheduled plan are not deleted.
  */
 export const planRowDays = 90;
 

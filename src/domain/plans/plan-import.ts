@@ -30,7 +30,7 @@ export interface FileImport extends ImportOptions {
   /** The path of a file or a folder on the server. */
   path: string;
   fileName?: string;
-  /** The upload that the file came by, for those who follow the progress. */
+  /** The upload of the file. The signals of the progress contain its id, and its size as the total. */
   upload?: Pick<Upload, 'id' | 'size'>;
 }
 

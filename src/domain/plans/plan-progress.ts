@@ -11,14 +11,14 @@ import type { Context } from '../context.ts';
 /** Milliseconds between two signals of a plan within a stage. */
 const minIntervalMs = 500;
 
-/** The plan of a reporter, which may be about to be made. */
+/** The plan whose progress is reported. The progress of an import begins before the plan is stored, but the id is known. */
 interface ReportedPlan extends Pick<PlanProgress, 'planId' | 'uploadId' | 'clientId'> {
   schoolId: string;
 }
 
 /**
  * Sends the progress of one plan: each stage when it begins, and within a stage at most one signal each `minIntervalMs`.
- * May be called in a transaction, of which the signals are no part.
+ * May be called in a transaction: the signals do not wait for the commit, and a rollback does not take them back.
  */
 export class PlanProgressReporter {
   readonly #ctx: Pick<Context, 'liveEvents'>;
@@ -48,8 +48,8 @@ export class PlanProgressReporter {
 }
 
 /**
- * Opens a stream of the progress of the school's plans, of those that the actor may read. Needs no scope `events`, since
- * it is no part of the log. Regulation 2.1 f.
+ * Opens a stream of the progress of those plans of a school that the actor may read. A service needs no scope `events` for
+ * it, because the progress is not in the event log. Regulation 2.1 f.
  * @throws NOT_FOUND for a school that the actor may not see, FORBIDDEN, UNAUTHENTICATED.
  */
 export async function followPlanProgress(ctx: Context, args: { schoolId: string }): Promise<SignalStream<'planProgress'>> {
@@ -66,7 +66,7 @@ export async function followPlanProgress(ctx: Context, args: { schoolId: string 
   });
 }
 
-/** Returns the facts of a plan that the actor makes. */
+/** Returns the facts of a plan that the actor makes itself. An actor who may not read even such a plan gets no stream. */
 const ownPlan = (actor: UserActor | ServiceActor, schoolId: string) => ({
   schoolId,
   clientId: actor.kind === 'service' ? actor.clientId : null,

@@ -45,7 +45,7 @@ export class PlanReversal {
     const userIds = [...new Set([...people.map(({ thingId }) => thingId), ...workers])];
     await followRules(this.#tx, schoolId, ...userIds);
     await revokeWithoutRole(this.#tx, schoolId, userIds);
-    // The plan revoked the invitations of the people whom it ended. These people need new invitations.
+    // The plan removed people from the school and revoked their personal invitations. They return and need new invitations.
     const returned = people.filter(({ operation }) => operation === 'END').map(({ thingId }) => thingId);
     await issuePersonalInvitations(this.#ctx, this.#tx, { schoolId, userIds: returned });
     await this.#archive(classes);

@@ -42,7 +42,7 @@ export class PlanWriter {
     this.#people = new Map(present.people.map((person) => [person.id, person]));
   }
 
-  /** @param onWritten called with the number of rows that are written, as it grows from 0. */
+  /** @param onWritten called at the start and after each step, with the number of rows that have been written. */
   async write(things: RowsByNoun, onWritten: (done: number) => void): Promise<void> {
     const { classes, subjects, people, assignments } = things;
     onWritten(0);
@@ -212,7 +212,8 @@ export class PlanWriter {
     const { schoolId, id: planId } = this.#plan;
     const starting = rows.filter(({ after }) => after !== null);
     const assignments = starting.map(({ thingId, operation, after }) => ({
-      // An ADD got its id when the plan was made. A CHANGE ends the assignment and starts another assignment with a new id.
+      // A row with ADD got its id when the plan was made. A row with CHANGE ends the assignment `thingId`, and starts another
+      // assignment with a new id.
       id: operation === 'ADD' ? thingId : newId(),
       schoolId,
       planId,

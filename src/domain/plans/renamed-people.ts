@@ -5,7 +5,7 @@ import type { PersonState, PlannedRow } from './plan-rows.ts';
 
 /**
  * Finds pairs of a new person and a leaving person who are probably one person. If a file corrects a name or a birth date,
- * the plan adds the person under the corrected data, and ends the person under the former data.
+ * the plan adds a person with the corrected data, and the person with the former data leaves the school.
  */
 
 interface Person {
@@ -63,7 +63,7 @@ function keysOf({ state, surname, givenName }: Person): string[] {
 
 function isSamePerson(added: Person, left: Person): boolean {
   const [a, b] = [added.state, left.state];
-  // A system that gives ids keeps the id of a person whose name it corrects.
+  // Two different external ids are two people: a system keeps the id of a person whose name it corrects.
   if (a.externalId !== null && b.externalId !== null && a.externalId !== b.externalId) return false;
   if (isStudent(a) !== isStudent(b)) return false;
   const isOtherDay = a.birthDate !== null && b.birthDate !== null && a.birthDate !== b.birthDate;
@@ -80,7 +80,7 @@ const isStudent = ({ roles }: PersonState): boolean => roles.includes('STUDENT')
 const isNearPatronymic = (a: Person, b: Person): boolean =>
   a.patronymic === '' || b.patronymic === '' || isNear(a.patronymic, b.patronymic);
 
-/** Whether two names differ by a slip: one letter, or two in a name of six letters and more. */
+/** Whether two names differ only by a typing error: one letter, or two letters if a name has six or more. */
 function isNear(a: string, b: string): boolean {
   if (a === b) return true;
   const max = Math.max(a.length, b.length) < 6 ? 1 : 2;

@@ -58,10 +58,11 @@ export interface RosterFile extends ExportedRoster {
 }
 
 /**
- * Takes a link, and returns the roster that it is for, by the present rights of the account that made the link. The link
- * alone suffices, since a browser sends no token with a download; a token of another account does not.
+ * Uses up a link, and returns its roster by the present rights of the account that made the link. The request needs no
+ * token, because a browser sends no token with a download. If the request has a token, it must be of the account that made
+ * the link. If the export fails, the link keeps working.
  * @throws NOT_FOUND, always the same, for a link that is unknown, used, expired or of another account, and for an account
- *   that may not export any more. A link that could not be read works again.
+ *   that may not export any more.
  */
 export async function takeRosterDownload(ctx: Context, code: string): Promise<RosterFile> {
   const codeHash = hashCode(code);
@@ -69,7 +70,8 @@ export async function takeRosterDownload(ctx: Context, code: string): Promise<Ro
   if (found === null) throw linkEnded();
   const { schoolId, system, fileName } = found;
   const format = found.format as ExportFormat;
-  // The actor of an expired link has ended, as that of an expired token.
+  // The link stores the credential of its account. Here the credential expires with the link, so an expired
+  // link is refused like an expired token.
   const credential = { ...(found.credential as unknown as Credential), expiresAt: found.expiresAt.getTime() / 1000 };
   if (ctx.credential !== null && accountOf(ctx.credential) !== accountOf(credential)) throw linkEnded();
   const [actor] = await loadActors(ctx.db, [credential]);

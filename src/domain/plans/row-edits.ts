@@ -13,8 +13,8 @@ import { leaving, type ClassName } from './promote-school.ts';
 
 export interface RowEdit {
   /**
-   * For a pupil: the class of the new year to which the pupil goes. It may be of the same grade. For a class of the new year:
-   * its name.
+   * For a pupil: the class of the new year to which the pupil goes. A pupil may stay in the same grade. For a class of the new
+   * year: its name.
    */
   class?: ClassName | null;
   /** For a pupil: whether the pupil leaves the school. */

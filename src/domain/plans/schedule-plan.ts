@@ -103,7 +103,7 @@ export async function duePlans({ db }: Context, instant: Date): Promise<DuePlan[
  */
 export async function applyDuePlan(operator: Context, due: DuePlan, instant: Date): Promise<void> {
   const isDue = ({ appliesAt }: Plan): boolean => appliesAt !== null && appliesAt <= instant;
-  // The log stores the request id as the cause of the events. Each plan gets its own.
+  // The event log stores the request id as the cause of the events. So each applied plan gets a request id of its own.
   const ctx = { ...operator, requestId: newId() };
   try {
     await applyFound(ctx, due, (plan) => (isDue(plan) ? plan : null));

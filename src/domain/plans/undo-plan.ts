@@ -136,9 +136,9 @@ async function lostAssignments(tx: Tx, rows: readonly StoredRow[], reopened: Rea
 }
 
 /**
- * Selects what something else uses, of the classes ($2), subjects ($3) and people ($4) that the plan $1 created. Does the
- * same for the classes $5, which the plan unarchived. Invitations to the classes $5 do not count: they may be older than the
- * plan.
+ * Selects the ids of classes, subjects and people that the plan $1 created and that are in use by now. For example, a class
+ * has a pupil who did not come by the plan. The created classes are $2, the subjects $3, the people $4. Also checks the
+ * classes $5, which the plan unarchived. Invitations to the classes $5 do not count: they may be older than the plan.
  */
 const selectUsed = `
   select class_id as id from enrolment where class_id = any($2::uuid[] || $5::uuid[]) and ended_at is null and plan_id is distinct from $1
