@@ -5,7 +5,7 @@ export type Environment = Record<string, string | undefined>;
 
 /** Settings that decide where data is and who may read it. The server does not start if one of them is empty or misspelt. */
 const essential = ['DATABASE_URL', 'DATA_DIR', 'SECRET_KEY', 'METRICS_TOKEN'];
-/** Settings that may be empty. */
+/** Settings that are lists. An empty list is allowed and causes no warning. */
 const lists = ['ALLOWED_ORIGINS', 'TRUSTED_ISSUERS'];
 
 /** Reads settings from environment variables, and checks their values and names. */

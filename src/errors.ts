@@ -13,8 +13,8 @@ export class Refusal extends Error {
   readonly code: RefusalCode;
   readonly text: Message;
   /**
-   * The path of the invalid input field. Not named `path`, because graphql-js treats an error with a `path` as a
-   * located error.
+   * The path of the invalid input field. Not named `path`: graphql-js takes the `path` of an error as the place of the error
+   * in the result, and would not add that place itself.
    */
   readonly at: readonly string[] | undefined;
   readonly clause: string | undefined;

@@ -33,8 +33,8 @@ export interface Permission {
 
 /**
  * Returns whether the permissions table allows the actor to perform the action on a row. The code NOT_FOUND means that the
- * actor may not see the row, and INVALID that the action does not apply to the type of the row. The operation may still
- * refuse with CONFLICT, by rules that are not rights.
+ * actor may not see the row, and INVALID that the action does not apply to the type of the row. Even an allowed operation may
+ * refuse with CONFLICT, because of the state of the row.
  */
 export async function viewerCan(ctx: Context, action: Action, on: { thing: string; id: string } | null): Promise<Permission> {
   const answer = (code: RefusalCode | null): Permission => ({ allowed: code === null, clause: clauseOf(action), code });

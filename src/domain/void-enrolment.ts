@@ -23,8 +23,9 @@ export interface VoidEnrolmentInput {
 }
 
 /**
- * Voids an enrolment, present or ended, and returns the pupil. With `restorePrevious`, the enrolment from which the pupil was
- * transferred gets the end of the voided enrolment. Does nothing for a voided enrolment. Regulation 2.1 f.
+ * Voids a present or ended enrolment, and returns the pupil. With `restorePrevious`, the enrolment before the transfer
+ * continues: it gets the value of `endedAt` of the voided enrolment. Changes nothing if the enrolment is voided already.
+ * Regulation 2.1 f.
  * @throws CONFLICT with `restorePrevious` if no transfer started the enrolment, or if the previous class was archived before
  *   the voided enrolment ended.
  */
@@ -33,7 +34,8 @@ export async function voidEnrolment(ctx: Context, input: VoidEnrolmentInput): Pr
   try {
     found = await findFor(ctx, 'Enrolment', input.enrolmentId, 'enrolment.void');
   } catch (refusal) {
-    // Looks for a voided enrolment last: another transaction may have voided the enrolment just before.
+    // The enrolment may be voided already. Looks for it among the voided enrolments only after the search for a valid one has
+    // failed: in the other order, it would miss an enrolment that another transaction voids between the two searches.
     const student = await studentOfVoided(ctx, input.enrolmentId);
     if (student === null) throw refusal;
     return student;
@@ -66,7 +68,10 @@ interface LockedEnrolments {
   previous: Enrolment | null;
 }
 
-/** Holds the classes of the enrolment and of the previous enrolment, then locks the pupil. Returns the current rows. */
+/**
+ * Locks the classes of the enrolment and of the previous enrolment, so that other transactions cannot change these classes.
+ * Then locks the pupil. Returns the current rows.
+ */
 async function lockEnrolments(tx: Tx, { id, studentId }: { id: string; studentId: string }): Promise<LockedEnrolments> {
   const initial = await findEnrolments(tx, id);
   const heldClassIds = new Set(classIdsOf(initial));
@@ -134,7 +139,7 @@ async function restore(tx: Tx, { id }: Enrolment, endedAt: Date | null): Promise
   record(tx, 'enrolment.restored', { schoolId, enrolmentId: id, studentId, classId });
 }
 
-/** Returns a pupil's voided enrolments of the schools whose enrolments the actor may void, last voided first. */
+/** Returns a pupil's voided enrolments, last voided first, but only those of schools where the actor may void enrolments. */
 export function voidedEnrolmentsOf(ctx: Context, { id }: User, args: PageArgs): Promise<Page<VoidedEnrolment>> {
   const order = orderBy('voided', { field: 'voidedAt', type: 'date' }, 'desc', 'id');
   return paginateChildren<VoidedEnrolment>(ctx, { model: 'User', id, relation: 'voidedEnrolments' }, args, {

@@ -3,7 +3,7 @@ import { invalid } from '../errors.ts';
 import { isUuid } from '../uuid.ts';
 import type { LoggedEvent } from './log-reader.ts';
 
-/** A position in one school's log. The client has all events up to and including `seq`. */
+/** A position in one school's event log. The client has all events up to and including `seq`. */
 export interface Cursor {
   schoolId: string;
   seq: bigint;
@@ -28,7 +28,7 @@ export function decodeCursor(text: string): Cursor {
   return { schoolId: match[1]!, seq: BigInt(match[2]!) };
 }
 
-/** An event as the root value of an execution. */
+/** An event as the root value with which a subscription's operation is executed. */
 export interface EventItem {
   readonly kind: 'event';
   readonly cursor: string;

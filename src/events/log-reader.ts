@@ -22,14 +22,17 @@ export interface LogBounds {
   head: bigint;
 }
 
-/** Events of each school that are kept in memory. */
+/** Maximum number of events of each school that are kept in memory. */
 const bufferSize = 1000;
 const pollIntervalMs = 1000;
 const batchSize = 500;
 
 /** Invalidates cached rights by new events, so that no listener delivers an event by rights that are older than the event. */
 export interface RightsInvalidator {
-  /** Receives new events before the listeners do. The list is empty if `refresh` found no new event. */
+  /**
+   * Receives new events before the listeners do. At the end of each `refresh`, also receives an empty list, which invalidates
+   * the rights of services.
+   */
   invalidate(schoolId: string, events: readonly LoggedEvent[]): void;
 }
 
@@ -129,8 +132,8 @@ export class LogReader {
     // The log has no gaps, so a missing event was deleted.
     const next = events[0]?.seq ?? (head === null ? seq + 1n : null);
     if (next !== seq + 1n) return null;
-    // Leaves out the events after `head`. They have not invalidated cached rights yet, so they could be delivered by
-    // rights that are older than the events.
+    // Leaves out the events after `head`. `#fetchNext` has not read them yet, so they have not invalidated cached rights, and
+    // could be delivered by rights that are older than the events.
     return school === undefined ? events : events.filter((event) => head !== null && event.seq <= head);
   }
 

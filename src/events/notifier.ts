@@ -6,12 +6,12 @@ import type { Logger } from '../logger.ts';
 
 const channel = 'sfera_events';
 const signalChannel = 'sfera_signals';
-/** Signals that wait for a connection to the database. The oldest are dropped beyond that. */
+/** Maximum number of signals that wait for a connection to the database. Each further signal replaces the oldest one. */
 const maxWaitingSignals = 100;
 /** Milliseconds between two NOTIFYs of a process. Notifications in between are sent together. */
 const notifyIntervalMs = 25;
 const heartbeatIntervalMs = 10_000;
-/** Milliseconds that the listening connection may be silent while an answer is due. */
+/** The listening connection counts as broken if it owes an answer and sends nothing for this number of milliseconds. */
 const answerTimeoutMs = 5000;
 /** Milliseconds that `close` waits for pending notifications to be sent. */
 const flushTimeoutMs = 1000;
@@ -135,7 +135,7 @@ class RemoteSignals {
   readonly #pool: pg.Pool;
   readonly #log: Logger;
   readonly #emit: SignalListener;
-  /** Begins every text of this process, which also receives its own NOTIFYs. */
+  /** The start of every text that this process sends. By it the process recognises its own texts, which it also receives. */
   readonly #origin = `${randomUUID()} `;
   readonly #waiting: string[] = [];
   #sending: Promise<void> | null = null;
@@ -171,7 +171,7 @@ class RemoteSignals {
   }
 }
 
-/** What a listening connection calls. */
+/** The callbacks of a listening connection: one for new events, one for signals. */
 interface Emit {
   events: Listener;
   signal: SignalListener;

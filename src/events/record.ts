@@ -2,7 +2,7 @@ import { actorName, type Actor } from '../policy/actor.ts';
 import type { Tx } from '../db/transaction.ts';
 import { topicsOf, type PayloadOf, type EventType } from './catalog.ts';
 
-/** Writes the log. src/events/log-reader.ts reads it. */
+/** Writes events to the logs of the schools. src/events/log-reader.ts reads them. */
 
 export interface Attribution {
   actor: Actor;

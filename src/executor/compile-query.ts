@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache';
 import { compile, fieldWeight, type Compilation } from './compiler.ts';
 import type { CompiledQuery } from './execution-state.ts';
 
-/** Caches the plans of documents. */
+/** Caches the plans by which the executor executes queries (src/executor/compiler.ts). */
 
 /** The plans of each document, by operation and by the values of the variables in its directives. Null after `dropPlans`. */
 const plansByDocument = new WeakMap<DocumentNode, Map<string, CachedPlan> | null>();
@@ -17,8 +17,8 @@ interface CachedPlan {
 }
 
 /**
- * Bounds the bytes of all plans. A document may have many plans: one for each combination of its @include and @skip
- * variables.
+ * Limits the bytes of heap that all plans take together. A document may have many plans: one for each combination of
+ * values of its @include and @skip variables.
  */
 export type PlanCache = LRUCache<CachedPlan, CachedPlan>;
 

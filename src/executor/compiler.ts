@@ -127,7 +127,10 @@ class Compiler {
     return plan;
   }
 
-  /** Returns a function that returns the plan of the nodes' selection sets for a type. Compiles each plan on its first use. */
+  /**
+   * Which fields the selection sets of these nodes select depends on the object type. Returns a function that returns the plan
+   * for a type, and compiles each plan on its first use.
+   */
   #subPlans(nodes: readonly FieldNode[]): (type: GraphQLObjectType) => Plan {
     const plans = new Map<GraphQLObjectType, Plan>();
     return (type) => {

@@ -15,7 +15,10 @@ import { hasTime, runInSlice } from './time-slices.ts';
  * promise settles. An error then propagates null, as in the specification (6.4.4).
  */
 
-/** Gives every open object and list a container of its own, outermost first. Returns the innermost container. */
+/**
+ * Gives every open object and list a container of its own, outermost first, so that null can replace it later. Returns the
+ * innermost container.
+ */
 function detachContainers(state: ExecutionState): DetachedContainer | null {
   let parent = state.base;
   for (let n = 0; n < state.depth; n += 1) {
@@ -79,8 +82,8 @@ function completeWhenSettled(
 ): void {
   const settle = (write: () => void): void => {
     const step = (): void => fillSegment(state, field, key, parent, segment, write);
-    // Writes a long result in slices. Thousands of promises may settle in one tick, because one statement returns the
-    // rows of a whole level.
+    // Writes a long result in slices. Thousands of promises may settle in one tick, because one SQL statement loads the
+    // rows for all objects of the same depth.
     if (isLong(state)) runInSlice(step);
     else step();
   };

@@ -22,7 +22,10 @@ export interface CompiledField {
   definition: GraphQLField<unknown, unknown>;
   resolve: GraphQLField<unknown, unknown>['resolve'];
   hasNoArguments: boolean;
-  /** Whether the resolver declares `info`. Stored because reading `Function.length` took 3 % of a nested read. */
+  /**
+   * Whether the resolver declares the parameter `info`. Stored, because reading `Function.length` for every object took 3 % of
+   * the time of a query with nested lists.
+   */
   needsInfo: boolean;
   /** Index of the field's arguments in `ExecutionState.arguments`. The arguments are the same for every object. */
   argumentsIndex: number;

@@ -18,7 +18,7 @@ export interface ByteRow {
 }
 
 export interface ByteRowLayout {
-  /** Indexes of the columns whose text is the value, by name. */
+  /** The indexes of columns by their names. Contains only columns whose value is their text, without conversion. */
   readonly textColumns: ReadonlyMap<string, number>;
 }
 

@@ -17,8 +17,8 @@ interface NodeOptions<T extends ResourceType> {
 }
 
 /**
- * The descriptions of the fields of the parents (src/domain/resources.ts). Such a field is null if the viewer may not see the
- * parent.
+ * `node` adds a field for each parent of a row, such as `school`; src/domain/resources.ts lists the parents. This type holds
+ * the descriptions of these fields. Such a field is null if the viewer may not see the parent.
  */
 type ParentDescriptions<T extends ResourceType> = [ParentField<T>] extends [never]
   ? { parents?: undefined }

@@ -29,7 +29,7 @@ node('RoleGrant', {
 connection('User', 'roles', {
   of: 'RoleGrant',
   description: 'The current roles of the person in all schools that you may see, oldest first. With `includeEnded`, ended roles too.',
-  // The estimate is four roles: at most three current roles in one school, and one role in another school.
+  // Estimates that a person has at most four current roles: three in one school, and one in another school.
   cost: { maxItems: 4, unless: 'includeEnded' },
   args: (t) => ({ includeEnded: t.boolean({ description: 'Whether to return ended roles too. Default: false.' }) }),
   list: rolesOf,

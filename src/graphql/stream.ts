@@ -70,16 +70,19 @@ interface ChangeOptions {
   kind: string;
   /** The kinds of change: for each the type of its event, and a description. */
   kinds: Readonly<Record<string, readonly [event: EventType, description: string]>>;
-  /** The ids in the payload that clients get even if the viewer may not see the row, each with a description. */
+  /**
+   * The fields of the type that return an id of the payload, such as `chatId`, each with a description. Clients get the id even
+   * if the viewer may not see the row.
+   */
   ids?: Readonly<Record<string, string>>;
   /**
-   * The rows that the payload names, each with a description: `chat` is the row of `chatId`. A row is null if the viewer may
-   * not see it.
+   * The fields of the type that return a row, each with a description. The field `chat` returns the row whose id is `chatId`
+   * in the payload; null if the viewer may not see this row.
    */
   rows: Readonly<Record<string, string>>;
 }
 
-/** An item of a stream, and the types of its events. */
+/** What `change` returns: the object type of the items, and the types of the events that become such items. */
 interface Change {
   of: ObjectRef<BuilderTypes, EventItem>;
   events: readonly EventType[];
@@ -137,11 +140,11 @@ export function change(name: string, { description, kind, kinds, ids = {}, rows 
 interface StreamOptions<Args extends InputFieldMap> {
   of: ObjectRef<BuilderTypes, EventItem>;
   description: string;
-  /** The types of the events. Not needed if `open` chooses them. */
+  /** The types of events that the stream delivers. May be omitted if `open` chooses the types itself. */
   events?: readonly EventType[];
   /**
-   * Arguments in addition to `schoolId` and `after`. If `id` declares an argument, the stream delivers only events that name
-   * its row.
+   * Arguments in addition to `schoolId` and `after`. An argument that is declared with `id` (src/graphql/typed-id.ts) is the ID
+   * of a row: if the client gives it, the stream delivers only events whose payload contains this id.
    */
   args?: (t: ArgBuilder<BuilderTypes>) => Args;
   /**

@@ -8,7 +8,7 @@ import { cacheBudget } from './cache-budget.ts';
 
 export const concurrency = {
   perAccount: 20,
-  /** Operations of one account that wait for a running operation to end. */
+  /** Maximum number of operations of one account that wait for a running operation to end. */
   waiting: 400,
   /** Limits of the bytes of all waiting requests. In heap, the requests take a small multiple of these bytes. */
   waitingBytes: { account: cacheBudget / 16, process: cacheBudget / 2 },
@@ -16,7 +16,7 @@ export const concurrency = {
   maxWaitMs: 15_000,
   /** Estimated cost, in objects, from which an operation is heavy. */
   heavyCost: 5000,
-  /** Heavy operations that run at once in the process, at most one per account. */
+  /** Maximum number of heavy operations that run at once in the process. Each account may run one of them. */
   heavy: 2,
 } as const;
 
@@ -26,7 +26,10 @@ const bytesPerObject = 100;
 export interface Limits {
   operationsPerMinute: number;
   costPerMinute: number;
-  /** WebSockets of an account, and streams of an account on all its WebSockets and over SSE. */
+  /**
+   * Maximum number of open WebSockets of an account. Also the maximum number of its open streams, which counts the streams on
+   * all its WebSockets and over SSE.
+   */
   streamsPerAccount: number;
 }
 
@@ -78,7 +81,8 @@ export class Account {
     const now = Date.now();
     const limit = this.#limits.costPerMinute;
     if (this.#cost.waitFor(estimate + this.#reserved, limit, now) > 0)
-      // The wait time leaves out the reservations, because they end with the running operations.
+      // Computes the time to wait from past charges only. The reserved costs become free when the running operations end, and
+      // nobody knows when that will be.
       throw rateLimited(this.#cost.waitFor(estimate, limit, now) / 1000);
     const isHeavy = estimate >= concurrency.heavyCost;
     if (this.hasSlot && (!isHeavy || this.#shared.tryEnter(this))) this.#running += 1;
@@ -90,7 +94,7 @@ export class Account {
   #finisher(isHeavy: boolean, estimate: number): Finish {
     return (bytes) => {
       this.#reserved -= estimate;
-      // Charges at least a twentieth of the estimate, even for a small result.
+      // Charges by the size of the result, but at least a twentieth of the estimate.
       this.#cost.add(bytes === undefined ? estimate : Math.max(bytes / bytesPerObject, estimate / 20), Date.now());
       this.#running -= 1;
       this.#shared.leave(this, isHeavy);
@@ -133,7 +137,7 @@ export class Account {
 
   /**
    * Starts the next waiting operation of the account that is not heavy. Waiting heavy operations have priority:
-   * `SharedSlots.leave` runs before this method, and starts only a few of them.
+   * `SharedSlots.leave`, which starts them, is called before this method. They are few, so the others still get slots.
    */
   #startNext(): void {
     if (!this.hasSlot) return;
@@ -166,7 +170,7 @@ export class Account {
     return this.sockets < this.#limits.streamsPerAccount;
   }
 
-  /** Returns whether the account has nothing open, running or waiting, and both windows are empty. */
+  /** Returns whether the account has nothing open, running or waiting, and was charged nothing in the last minute. */
   isIdle(now: number): boolean {
     if (this.sockets + this.streams + this.#running + this.#queued > 0) return false;
     return this.#operations.waitFor(0, 0, now) === 0 && this.#cost.waitFor(0, 0, now) === 0;
@@ -223,8 +227,8 @@ export class AccountLimits {
   }
 
   /**
-   * Returns the account of an address, for requests without credentials. Past `maxAddresses`, new addresses share one
-   * account, because a client may use many addresses.
+   * Returns the account of an address, for requests without credentials. A client may use very many addresses, so to limit
+   * the memory only `maxAddresses` addresses have accounts of their own. All further addresses share one account.
    */
   ofAddress(address: string | null): Account {
     const key = address ?? '';
@@ -257,7 +261,10 @@ export class SlidingWindow {
   /** The number of the newest slot, counted from 1970. */
   #newest = 0;
 
-  /** Adds an amount, rounded up so that the sum of an expired window is exactly 0. */
+  /**
+   * Adds an amount. Rounds it up to a whole number: sums of whole numbers have no rounding errors, so the sum is exactly 0
+   * again when all amounts have expired.
+   */
   add(amount: number, now: number): void {
     this.#advance(now);
     const whole = Math.ceil(amount);

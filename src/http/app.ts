@@ -51,7 +51,10 @@ export async function startApp(deps: AppDeps): Promise<App> {
   return { port, close: () => server.close() };
 }
 
-/** Routes requests by their path. GraphQL requests pass the pipeline (src/http/graphql/), by the fast path or by Yoga. */
+/**
+ * Routes requests by their path. Every GraphQL request takes the steps of src/http/graphql/pipeline.ts. fast-path.ts in the
+ * same folder handles the common requests, and yoga.ts all others.
+ */
 class HttpServer {
   readonly #deps: AppDeps;
   readonly #mask: Mask;
@@ -184,7 +187,7 @@ class HttpServer {
   /**
    * Answers requests that have METRICS_TOKEN as their bearer token. If METRICS_TOKEN is not set, answers only clients
    * on this machine.
-   * @throws NOT_FOUND
+   * @throws NOT_FOUND for any other request.
    */
   async #answerMetrics({ socket, headers }: IncomingMessage, response: ServerResponse): Promise<void> {
     const { metricsToken } = this.#deps.config;

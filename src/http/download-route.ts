@@ -25,7 +25,8 @@ export class DownloadRoute {
   }
 
   /**
-   * Writes the file to the response. A HEAD request does not use the link up, so it is refused.
+   * Writes the file to the response. A GET uses the link up, and a HEAD request, which only asks about a file, must not do
+   * that. So HEAD is refused, like every method except GET and OPTIONS.
    * @throws 404 for a link that does not work, 401 for an invalid token, 405 for other methods, 429, 503.
    */
   async answer(request: IncomingMessage, response: ServerResponse, { code, info }: { code: string; info: RequestInfo }): Promise<void> {

@@ -54,9 +54,9 @@ export class Listener {
   }
 
   /**
-   * Makes `closeIdleConnections`, which `close` also calls, keep connections that still send a response. Node 20 to
-   * 24 closes such a connection as soon as `end` has set `finished` on the response;
-   * test/http/stalled-connections.test.ts fails when this changes.
+   * Changes `closeIdleConnections`, which `close` also calls: it must keep connections that still send a response, so that
+   * the client gets the whole response. Node 20 to 24 takes such a connection for idle as soon as `end` has set `finished`
+   * on the response. If a later version does not, test/http/stalled-connections.test.ts fails.
    */
   #keepSending(): void {
     const closeIdle = this.server.closeIdleConnections.bind(this.server);
@@ -100,7 +100,7 @@ export class Listener {
       this.#closeIdle();
       this.#endStreams();
     };
-    // Repeats, because a request that is still being read may start a stream later.
+    // Repeats `sweep`, because a request that is still being read may start a stream later.
     const timer = setInterval(sweep, 100);
     const force = setTimeout(() => this.server.closeAllConnections(), stopSeconds * 1000);
     sweep();
@@ -140,7 +140,8 @@ export class Listener {
     const headers = ['x-request-id', requestId, 'x-content-type-options', 'nosniff'];
     if (this.isStopping) headers.push('connection', 'close');
     this.#responses.add(response);
-    // Ignores writes after the end of a destroyed stream.
+    // `#endStreams` ends a response to which its stream may still write. Such a write causes an error, and without this
+    // listener the error would end the process.
     response.on('error', () => undefined);
     response.on('close', () => {
       this.#responses.delete(response);

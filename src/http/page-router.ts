@@ -33,7 +33,7 @@ export class PageRouter {
     const found = this.#pages.find(([path]) => path.test(url.pathname));
     if (found === undefined) return false;
     const [path, methods, answer] = found;
-    // A program gets 404 at the root.
+    // The home page is for browsers: a program that requests `/` gets 404.
     if (answer === homePage && !prefersPage(req)) return false;
     const language = languageOf(req);
     const method = req.method === 'HEAD' ? 'GET' : req.method;

@@ -6,8 +6,8 @@ import { isUnanswered } from '../../db/availability.ts';
 /** Milliseconds before each further attempt, varied by up to a half, so that many clients do not retry at once. */
 const delaysMs = [100, 500, 2000];
 /**
- * Milliseconds after the first attempt within which another attempt may start. They do not count while the database
- * cannot be reached. One attempt may take seconds, since it may wait for a lock.
+ * Milliseconds after the first attempt within which another attempt may start. This limit does not apply while the
+ * database cannot be reached. One attempt may take seconds, since it may wait for a lock.
  */
 const maxElapsedMs = 6000;
 
@@ -20,7 +20,8 @@ export class Backoff {
    * @throws `error` after the last attempt, and when the signal aborts.
    */
   async next(error: unknown, signal: AbortSignal): Promise<void> {
-    // Never gives up while the database cannot be reached: the stream continues from its position later, and loses no event.
+    // Never gives up while the database cannot be reached. When it can be reached again, the client's stream continues from
+    // its position in the log and loses no event.
     const isLost = isUnanswered(error);
     const delay = delaysMs[this.#failures] ?? (isLost ? delaysMs.at(-1)! : undefined);
     this.#failures += 1;

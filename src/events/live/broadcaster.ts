@@ -11,7 +11,10 @@ import type { BroadcastEvent, Delivery, SharedResult } from './subscription-exec
  * from its own position, and misses nothing.
  */
 
-/** The number of events for other subscribers after which a subscriber gets a checkpoint, an item with only its position. */
+/**
+ * A subscriber gets a checkpoint after this number of events that were only for other subscribers. A checkpoint is an item
+ * that holds no event, only the position in the log.
+ */
 export const checkpointEvery = 1000;
 
 /** The waiting subscribers of one school. */
@@ -48,9 +51,9 @@ export class Broadcaster {
 
   /**
    * Waits until the subscriber must continue on its own: a result could not be sent, the subscriber lost its rights, or
-   * the signal aborted. Then sets `position` to where the subscriber continues. Resolves with null for a subscriber
-   * with a sink. For a subscriber without a sink, resolves with the result of an event, which the subscriber must
-   * deliver itself; with null if there is no result.
+   * the signal aborted. Then sets `position` to where the subscriber continues. If the subscriber has a `sink` (the
+   * WebSocket of its client), sends the results there and resolves with null. A subscriber without a sink waits for one
+   * result: resolves with this result, which the subscriber must deliver itself, or with null if there is none.
    */
   async wait(position: SubscriptionPosition, signal: AbortSignal): Promise<SharedResult | null> {
     const { schoolId, rights } = position;
@@ -88,7 +91,7 @@ export class Broadcaster {
     });
   }
 
-  /** `waiting`: subscribers that wait now. `deliveredCount`: messages since the start. */
+  /** `waiting`: subscribers that wait now. `deliveredCount`: results delivered since the process started. */
   stats(): { waiting: number; deliveredCount: number } {
     let waiting = 0;
     for (const { subscribers } of this.#schools.values()) waiting += subscribers.size;
@@ -118,7 +121,7 @@ export class Broadcaster {
     member.resolve(result);
   }
 
-  /** Makes subscribers continue on their own, from their positions. */
+  /** Ends the wait of subscribers, so that each one reads the log on its own again, from its position. */
   #dismiss(school: WaitingSchool, members: Iterable<Subscriber>): void {
     for (const member of [...members]) this.#leave(school, member, null);
   }
@@ -151,7 +154,7 @@ export class Broadcaster {
     }
   }
 
-  /** Dismisses the subscribers that a checkpoint is due for. */
+  /** Ends the wait of the subscribers that are due for a checkpoint. Their streams then send it. */
   #dismissIdle(school: WaitingSchool): void {
     for (const member of [...school.subscribers])
       if (school.seq - member.lastDeliveredSeq >= BigInt(checkpointEvery)) this.#leave(school, member, null);
@@ -162,8 +165,8 @@ export class Broadcaster {
     const broadcastEvent = new LoadingEvent(event);
     const executions = school.subscribers.recipientsOf(event).map(async ({ executor, cohorts }) => {
       const deliveries = executor.executeFor(broadcastEvent, cohorts);
-      // Uses `then` instead of `await`: a suspended function would keep the list of results, which may be large, until
-      // all are delivered.
+      // Uses `then` instead of `await`: a suspended function would keep the whole list of results in memory until the last
+      // result is delivered. The results may be large.
       await deliveries.then((list) => Promise.all(list.map((delivery) => this.#deliver(school, event, delivery))));
     });
     await Promise.all(executions);

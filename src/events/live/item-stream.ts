@@ -1,8 +1,8 @@
 /** The items of one subscription. */
 export interface ItemStream<Item> extends AsyncIterableIterator<Item, void, undefined> {
   /**
-   * Returns whether the subscriber still has the rights by which the last item was yielded. Loads the rights again if
-   * they are too old.
+   * Returns whether the subscriber still has the rights that it had when the last item was yielded. Loads the rights again
+   * if the cached rights are too old.
    */
   confirm(): Promise<boolean>;
   /**

@@ -9,13 +9,17 @@ import type { LoggedEvent } from '../log-reader.ts';
 
 /**
  * Caches the rights of each subscriber. Loads them on subscribe, and again after an event of the school invalidates
- * them. The process that commits a change invalidates at the commit; every process invalidates when it reads the
- * event in the log. The log is read in order, so no event is delivered by rights that are older than the event.
+ * them. The process that commits a change invalidates its cached rights at the commit. Every process invalidates its
+ * cached rights when it reads the event in the log. The log is read in order, so no event is delivered by rights that
+ * are older than the event.
  * Rights that are needed in the same tick are loaded in one statement. A periodic sweep loads rights again, to find
  * changes that no event records.
  */
 
-/** Maximum age of rights in milliseconds, counted from their load or from a later read of the log that left them valid. */
+/**
+ * Maximum age of cached rights, in milliseconds. The age counts from the load of the rights, or from a later read of the
+ * log to its end if no event in the log invalidated them.
+ */
 export const maxRightsAgeMs = 50;
 
 export type EndReason = 'SESSION_ENDED' | 'USER_DEACTIVATED' | 'TOKEN_EXPIRED' | 'ROLE_ENDED' | 'CLASS_LEFT';
@@ -29,7 +33,10 @@ export interface SubscriberRights {
   resolve(maxAgeMs?: number): Promise<ResolvedActor>;
   /** Returns the cached actor; null if `resolve` would load the rights. */
   cached(maxAgeMs?: number): ResolvedActor | null;
-  /** Sets the callback for changes of the result of `cached`, except by age or expiry. Null removes the callback. */
+  /**
+   * Sets the callback. It is called when the rights are invalidated, and when a load finds that they have changed; not when
+   * they become too old or the credential expires. Null removes the callback.
+   */
   onChange(callback: (() => void) | null): void;
   close(): void;
 }
@@ -54,15 +61,16 @@ const batchSize = 1000;
 
 export class RightsCache {
   /**
-   * Milliseconds for which rights that nothing invalidated are valid without the log. Unlimited with the embedded
-   * database: this process alone changes rights then, and rights cannot be read while a transaction is open.
+   * Milliseconds after a load for which rights are valid if no read of the log confirms them and no event invalidates
+   * them. Unlimited with the embedded database: then only this process changes rights, so it invalidates them at every
+   * change. Also, rights cannot be read from the embedded database while a transaction is open.
    */
   readonly maxAgeMs: number;
   readonly #db: Database;
   readonly #log: Logger;
   /** Entries in the order of their last load, so that a sweep finds the oldest rights first. */
   readonly #entries = new Set<CachedRights>();
-  /** Entries by school, then by `holderOf`. */
+  /** Entries by the id of the school, then by the id of the person. The entries of all services have one key. */
   readonly #bySchool = new Map<string, Map<string, Set<CachedRights>>>();
   readonly #timer: NodeJS.Timeout;
   #queue = new Map<CachedRights, PromiseWithResolvers<ResolvedActor>>();
@@ -90,7 +98,7 @@ export class RightsCache {
   invalidate(schoolId: string, events: readonly Pick<LoggedEvent, 'type' | 'payload'>[]): void {
     const byHolder = this.#bySchool.get(schoolId);
     if (byHolder === undefined) return;
-    // Invalidates services at every event, since no school's log records a change of a service's rights.
+    // Invalidates the rights of services at every event, since a change of a service's rights is in no school's log.
     invalidateAll(byHolder.get(service));
     for (const { type, payload } of events) {
       const userId = rightsChangedBy(type, payload as never);
@@ -143,8 +151,8 @@ export class RightsCache {
 
   async #load(wanted: readonly CachedRights[]): Promise<void> {
     for (let offset = 0; offset < wanted.length; offset += batchSize) {
-      // Marks the loads as started before the statement. The statement may or may not see a change that is committed
-      // from now on, so the event of that change must invalidate the load.
+      // Marks the loads as started before the statement runs. The statement may miss a change that is committed from now
+      // on, so the event of that change must invalidate the loaded rights.
       const loads = wanted.slice(offset, offset + batchSize).map((entry) => ({ entry, load: entry.startLoad() }));
       const distinct = new Map(loads.map(({ entry: { credential } }) => [keyOf(credential), credential]));
       const actors = await loadActors(this.#db, [...distinct.values()]);
@@ -177,7 +185,7 @@ export class RightsCache {
   }
 }
 
-/** A load that was started: its number, and the version of the entry at its start. */
+/** A load of rights that has started: its number, and the entry's `#version` when the load started. */
 interface Load {
   number: number;
   version: number;
@@ -185,7 +193,7 @@ interface Load {
 
 class CachedRights implements SubscriberRights {
   readonly subscription: RightsSubscription;
-  /** The load that waits in the queue. Later callers share it. */
+  /** The load that waits in the queue; null if none waits. All callers share this load until it starts. */
   queued: Promise<ResolvedActor> | null = null;
   readonly #cache: RightsCache;
   #actor: ResolvedActor | null = null;

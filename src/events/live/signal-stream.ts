@@ -26,12 +26,12 @@ interface SignalRequest<N extends SignalName = SignalName> {
 
 export type SignalStream<N extends SignalName = SignalName> = ItemStream<SignalItem<N>>;
 
-/** Signals that wait for a slow consumer. The oldest are dropped beyond that. */
+/** Maximum number of signals that wait for a slow consumer. Each further signal replaces the oldest one. */
 const maxWaiting = 50;
 
 /**
- * Opens a stream. It ends with `signalsEnded` when the subscriber loses the right to it, also while there are no signals,
- * and removes its listeners in every case.
+ * Opens a stream. When the subscriber loses the right to the stream, it ends with the item `signalsEnded`, even if no signal
+ * arrives. However the stream ends, it removes its listeners.
  */
 export const followSignals = <N extends SignalName>(
   live: Pick<LiveEvents, 'rights' | 'signals'>,
@@ -136,7 +136,10 @@ class SignalSubscription<N extends SignalName> implements SignalStream<N> {
     return !this.#isItemRepeated;
   }
 
-  /** Returns the actor with current rights. No log confirms them here, so they are read for almost every signal. */
+  /**
+   * Returns the actor with current rights. This stream does not read the log, which would confirm cached rights, so cached
+   * rights are valid only for a short time (`maxAgeMs`). Almost every signal therefore needs a load.
+   */
   async #resolveActor(): Promise<ResolvedActor> {
     const { maxAgeMs } = this.#live.rights;
     return this.#rights.cached(maxAgeMs) ?? retry(() => this.#rights.resolve(maxAgeMs), this.#stop.signal);

@@ -10,9 +10,9 @@ export type PlanStage = 'READING' | 'COMPARING' | 'CHECKING' | 'WRITING' | 'FINI
 
 export interface PlanProgress {
   planId: string;
-  /** Null unless the plan is being made of an upload. */
+  /** The upload from which the plan is being made; null if there is none, and while the plan is applied. */
   uploadId: string | null;
-  /** The service that makes or made the plan; null for people. It decides who may read the plan. */
+  /** The service that makes or made the plan; null for a person. The right to read the plan depends on this id. */
   clientId: string | null;
   stage: PlanStage;
   done: number | null;
@@ -38,7 +38,7 @@ type Listener = (signal: Signal) => void;
 export class Signals {
   readonly #notifier: Notifier;
   readonly #log: Logger;
-  /** By school; a school without a subscriber has no entry. */
+  /** Listeners by the id of the school. A school without a subscriber has no entry. */
   readonly #listeners = new Map<string, Set<Listener>>();
   readonly #stopListening: () => void;
 
@@ -48,7 +48,10 @@ export class Signals {
     this.#stopListening = notifier.onSignal((text) => this.#receive(text));
   }
 
-  /** Sends a signal and does not wait for it. Its sender bounds how often. Needs no transaction, and takes part in none. */
+  /**
+   * Sends a signal at once, and does not wait until it is delivered. May be called in a transaction; a rollback does not take
+   * the signal back. The caller must limit how often it sends.
+   */
   send(signal: Signal): void {
     this.#emit(signal);
     this.#notifier.sendSignal(JSON.stringify(signal));

@@ -5,7 +5,10 @@ import type { LoggedEvent } from '../log-reader.ts';
 import type { SubscriberRights, ResolvedActor } from './rights-cache.ts';
 import type { Cohort, Recipient, SharedResult, SocketSink, SubscriptionExecutor } from './subscription-executor.ts';
 
-/** Indexes subscribers: in groups with the same request, and within a group in cohorts with equal rights. */
+/**
+ * Indexes the waiting subscribers. A group holds the subscribers with the same request. Each group consists of cohorts; a
+ * cohort holds the subscribers of the group that have the same rights, apart from rights that depend on the person.
+ */
 
 /** A row that an event must name to be delivered: the row's id, and the keys of the payload that may hold this id. */
 export interface NamedRow {
@@ -25,7 +28,7 @@ export interface SubscriptionPosition {
   /** Returns whether these rights allow the stream. */
   isAllowed(actor: ResolvedActor): boolean;
   readonly executor: SubscriptionExecutor;
-  /** The socket of the client. If null, each result ends the wait, and the stream returns the result. */
+  /** Sends results to the client. If null, the subscriber waits for one result only, and its stream returns this result. */
   readonly sink: SocketSink | null;
 }
 
@@ -66,7 +69,7 @@ export interface GroupRecipients {
 /** The subscribers of one school. */
 export class SubscriberIndex {
   readonly #members = new Set<Subscriber>();
-  /** The cohorts of each group, by their keys. */
+  /** The groups by their `groupKey`. Each group holds its cohorts by their `cohortKey`. */
   readonly #groups = new Map<string, Group>();
 
   get size(): number {
@@ -98,7 +101,7 @@ export class SubscriberIndex {
   recipientsOf(event: LoggedEvent): GroupRecipients[] {
     const isRecipient = recipientFilter(event.schoolId, event.topics);
     const direct = directRecipients(event.topics);
-    // Cohorts of different groups with the same key have equal rights, so `Reach` is computed once for each key.
+    // If cohorts of different groups have the same key, they have equal rights. So `Reach` is computed once for each key.
     const reachByKey = new Map<string, Reach>();
     const recipients: GroupRecipients[] = [];
     for (const group of this.#groups.values()) {

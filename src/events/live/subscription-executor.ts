@@ -1,9 +1,7 @@
 import type { ServiceActor, UserActor } from '../../policy/actor.ts';
 import type { LoggedEvent } from '../log-reader.ts';
 
-/**
- * The interfaces between live delivery and the layers above it: the executor of a subscription, the socket of a client.
- */
+/** The interfaces that live delivery needs, such as `SocketSink` and `SubscriptionExecutor`. src/http implements them. */
 
 /** Sends results to one client. */
 export interface SocketSink {
@@ -24,9 +22,9 @@ export interface Recipient {
   readonly actor: UserActor | ServiceActor;
 }
 
-/** Subscribers of a group with equal rights, except for rights that depend on the person. */
+/** Subscribers of a group with the same roles and classes. Rights that depend on the person may differ between them. */
 export interface Cohort<R extends Recipient> {
-  /** An actor with the rights of the members, but without a person. */
+  /** An actor that has the rights that all members share, and is no particular person. */
   readonly actor: UserActor | ServiceActor;
   readonly members: readonly R[];
 }

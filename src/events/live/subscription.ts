@@ -280,8 +280,8 @@ class Subscription implements Stream {
 }
 
 /**
- * Returns the reason to end if the actor has lost a role or a class of this school with which the stream began;
- * otherwise null.
+ * Compares the rights at the start of the stream with the current rights. If the actor has lost a role or a class of
+ * this school, returns the reason to end the stream; otherwise null.
  */
 function lostAccess(initial: UserActor | ServiceActor, current: UserActor | ServiceActor, schoolId: string): EndReason | null {
   const initialScopes = scopesByRole(initial);

@@ -35,9 +35,9 @@ export interface Cost {
 const defaultItems = 20;
 
 /**
- * Returns the number of objects that an operation could return. A page counts `first` or `last` edges, or 20 without
- * these arguments. Each of the `ids` counts one object. A list that is known to be shorter counts `maxItems` of its
- * `FieldCost`. A variable without a value counts with its default value.
+ * Returns the number of objects that an operation could return. A page counts as many edges as its argument `first` or
+ * `last` says, or 20 without these arguments. A field with the argument `ids` counts one object for each id. If a field has
+ * `maxItems` in its `FieldCost`, its list counts at most that number. A variable without a value counts with its default value.
  */
 export function computeCost(document: DocumentNode, variables: Variables, operationName: string | null | undefined): Cost {
   const operation = document.definitions.find(
@@ -55,7 +55,7 @@ class CostEstimate {
   readonly #variables: Variables;
   readonly #defaults: ReadonlyMap<string, ValueNode | undefined>;
   readonly #fragments = new Map<string, FragmentDefinitionNode>();
-  /** Costs by the name of the fragment and the size of the page. */
+  /** Costs of the fragments, by the name of the fragment and the size of the page in which it is used. */
   readonly #fragmentCosts = new Map<string, number>();
 
   constructor({ definitions }: DocumentNode, { variableDefinitions }: OperationDefinitionNode, variables: Variables) {

@@ -51,7 +51,7 @@ export class KnownDocument {
   readonly weight: number;
   /** The refusal for anonymous requests; undefined if they may send the document. */
   readonly anonymousRefusal: Refusal | undefined;
-  /** Whether the document may select `asOf`. */
+  /** Whether the word `asOf` occurs in the document. If not, the document does not select the field `asOf`. */
   readonly selectsAsOf: boolean;
   #selectedFields: SelectedFields | undefined;
   #introspects: boolean | undefined;
@@ -68,7 +68,10 @@ export class KnownDocument {
     this.selectsAsOf = /\basOf\b/.test(text);
   }
 
-  /** The fields that the document selects, by parent type. A fragment on an interface selects only `id`. */
+  /**
+   * The fields that the document selects, by the type that has them. A selection on an interface is not listed under the types
+   * that implement it; the interface `Node` has only the field `id`.
+   */
   get selectedFields(): SelectedFields {
     return (this.#selectedFields ??= selectedFields(this.document));
   }
@@ -289,7 +292,10 @@ function validateDocument(document: DocumentNode): void {
   }
 }
 
-/** Adds the code to a validation error. graphql-js aborts the comparison of overlapping fields after 500,000 steps. */
+/**
+ * Adds the code to a validation error. graphql-js stops with the message `Validation aborted.` if it has compared overlapping
+ * fields for 500,000 steps.
+ */
 const validationError = (error: GraphQLError): GraphQLError => {
   if (error.message === 'Validation aborted.')
     return new RequestError('DOCUMENT_TOO_COMPLEX', [

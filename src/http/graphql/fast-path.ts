@@ -17,7 +17,10 @@ type MediaType = 'application/graphql-response+json' | 'application/json';
 
 const parameterNames = new Set(['query', 'variables', 'operationName', 'extensions']);
 
-/** Size in bytes up to which copying a result is faster than a second write. */
+/**
+ * Results of at most this number of bytes are copied into a string, which Node sends in one write with the headers. For larger
+ * results, the copy takes longer than a second write.
+ */
 const maxCopiedBytes = 4096;
 
 /**

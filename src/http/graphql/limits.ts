@@ -9,7 +9,7 @@ import { RequestError } from '../errors.ts';
 
 export const bounds = {
   body: 256 * 1024,
-  /** Characters of a document. */
+  /** Maximum number of characters of a document. */
   length: 20_000,
   tokens: 2000,
   /** Maximum number of brackets of any kind that are open at once. */
@@ -24,11 +24,11 @@ export const bounds = {
    * mutations and queries without a plan, and does not yield to the event loop meanwhile.
    */
   unslicedCost: 5000,
-  /** Characters of one value among the variables. */
+  /** Maximum number of characters of one value in the variables. */
   value: 20_000,
-  /** Values among the variables: each takes up to a hundred times the memory of its text. */
+  /** Maximum number of values in the variables. A value takes up to a hundred times the memory of its text. */
   values: 5000,
-  /** Items of one list among the arguments or the variables. */
+  /** Maximum number of items of one list in the arguments or the variables. */
   items: 100,
 } as const;
 

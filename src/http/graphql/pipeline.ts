@@ -92,7 +92,8 @@ export class Pipeline {
 
   /**
    * Returns the document. If the request has a credential, returns a cached document at once. In all other cases
-   * authenticates the sender first, because of the budget of new documents and the limits of anonymous documents.
+   * authenticates the sender first: the account of the sender pays for a new document, and stricter limits apply to the
+   * documents of anonymous senders.
    * @throws GraphQLError or AggregateError
    */
   readDocument(text: string, envelope: RequestEnvelope): KnownDocument | Promise<KnownDocument> {
@@ -103,7 +104,7 @@ export class Pipeline {
     return known;
   }
 
-  /** Creates the context, with loaders that know the selected fields. @throws like `authenticate` */
+  /** Creates the context. For a query, its loaders load only the columns that the document needs. @throws like `authenticate` */
   async createContext(envelope: RequestEnvelope, operationName: string | null | undefined): Promise<RequestContext> {
     const { requestInfo, document } = envelope;
     const operation = operationOf(document!.document, operationName);

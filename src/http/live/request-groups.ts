@@ -15,7 +15,7 @@ import {
 } from 'graphql';
 import type { GraphContext } from '../../graphql/context.ts';
 
-/** Groups subscriptions by their requests. With equal rights, the subscriptions of one group get the same results. */
+/** Groups subscriptions with the same request. Subscribers of one group who also have the same rights get the same results. */
 
 /** Cached facts about an operation of a document. */
 interface DocumentFacts {
@@ -30,9 +30,9 @@ export class RequestGroups {
 
   /**
    * Returns the key of the subscribers with the same request; null if the result depends on the viewer, so that
-   * subscribers cannot share it. The key covers everything that an execution reads of a request: the document, the
-   * operation, the language and the coerced variables. `streamKey` covers the variables that occur only in the
-   * arguments of the root field.
+   * subscribers cannot share it. The key is a hash of everything that an execution reads of a request: the document, the
+   * name of the operation, the language and the coerced variables. In place of the variables that occur only in the arguments
+   * of the root field, it contains `streamKey`, which is equal for subscriptions to the same events.
    */
   keyOf({ schema, document, operationName, variableValues, contextValue }: ExecutionArgs, streamKey: string): string | null {
     const operation = getOperationAST(document, operationName)!;

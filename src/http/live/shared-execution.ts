@@ -18,7 +18,10 @@ import type { SubscriptionOperation } from './subscription-operation.ts';
 
 /** Executes an event once for many subscribers with the same request. */
 
-/** By the key of a resource: true if all subscribers of the execution may see it, false if no subscriber may. */
+/**
+ * For each resource, by its type and id: true if all subscribers of the execution may see it, false if none of them may.
+ * Contains no resource that only some subscribers may see.
+ */
 type KnownVisibility = ReadonlyMap<string, boolean>;
 
 /**
@@ -82,7 +85,7 @@ async function executeAs({ event: { event }, operation }: EventScope, actor: Use
   }
 }
 
-/** One execution of an event for several cohorts. */
+/** One execution of an event whose result several cohorts may share. */
 class SharedExecution<R extends Recipient> {
   readonly #scope: EventScope;
   readonly #cohorts: readonly Cohort<R>[];
@@ -90,7 +93,7 @@ class SharedExecution<R extends Recipient> {
   readonly #createActor: CreateActor;
   /** Whether the execution has asked its actor for a right that may differ between the members. The result is then not valid. */
   #needsOtherRights = false;
-  /** The visibility of each resource that this execution was the first to read, by the key of the resource. */
+  /** Who may see each resource that this execution has read, by the type and id of the resource. Without those in `#known`. */
   readonly #checked = new Map<string, Visibility>();
 
   constructor(scope: EventScope, cohorts: readonly Cohort<R>[], known: KnownVisibility, createActor: CreateActor) {
@@ -114,8 +117,8 @@ class SharedExecution<R extends Recipient> {
   }
 
   /**
-   * Returns a context whose loaders record which resources are read, and return those that the first cohort may see.
-   * For a resource in `#known`, `#known` decides instead.
+   * Returns a context for the execution. Its loaders record which resources the execution reads. They return a resource only
+   * if the first cohort may see it. For a resource in `#known`, the value there decides instead.
    */
   #contextFor(actor: UserActor | ServiceActor): GraphContext {
     const { event, operation } = this.#scope;
@@ -180,8 +183,8 @@ function membersOf<R extends Recipient>(cohorts: readonly Cohort<R>[]): readonly
 const patternOf = (areVisible: readonly boolean[]): string => areVisible.map((isVisible) => (isVisible ? '1' : '0')).join('');
 
 /**
- * Groups the members by the resources that they may see. The keys are those of `patternOf`. Splits a cohort only if a
- * personal right could make a resource visible to some of its members.
+ * Groups the members by the resources that they may see. The keys of the groups come from `patternOf`. The members of a
+ * cohort stay together, unless a right that depends on the person could make a resource visible to only some of them.
  */
 function partitionByVisibility<R extends Recipient>(
   cohorts: readonly Cohort<R>[],
@@ -214,11 +217,17 @@ function append<T>(lists: Map<string, T[]>, key: string, value: T): void {
   else list.push(value);
 }
 
-/** Caches for each cohort, by its actor, which types of resources a personal right of a member could make visible. */
+/**
+ * Caches the results of `mayShow`, by the actor of the cohort and the type of resource. A personal right is a right that
+ * depends on the person, so the members of one cohort may differ in it.
+ */
 export class PersonalRights {
   readonly #byActor = new WeakMap<UserActor | ServiceActor, Map<ResourceType, boolean>>();
 
-  /** Returns whether a personal right could show a resource of this type that the rights of the cohort do not show. */
+  /**
+   * Returns whether a member of the cohort may see a resource of this type by a personal right, although the rights that all
+   * members share do not allow it.
+   */
   mayShow(actor: UserActor | ServiceActor, type: ResourceType): boolean {
     let known = this.#byActor.get(actor);
     if (known === undefined) this.#byActor.set(actor, (known = new Map<ResourceType, boolean>()));

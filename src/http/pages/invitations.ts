@@ -18,9 +18,10 @@ import { loadVisitor, signInPath } from './visitor.ts';
 import { say, type TextName } from './texts.ts';
 
 /**
- * The slips with personal invitations, to print: `/classes/<id>/invitations` those of a class and `/invitations` those of
- * all classes, for class teachers and administrators; `/invitations/staff` those of adults, for administrators. `/classes`
- * lists them. Regulation 2.1 d, 2.3 b.
+ * Pages to print paper slips; each slip has the invitation of one person. `/classes/<id>/invitations` has the slips of one
+ * class, and `/invitations` those of all classes that the visitor may invite. These pages are for class teachers and
+ * administrators. `/invitations/staff` has the slips of teachers and of the administration, for administrators. `/classes` has
+ * the links to these pages. Regulation 2.1 d, 2.3 b.
  */
 
 /** Returns the context of the visitor; undefined after it has sent an anonymous visitor to sign in. */
@@ -40,7 +41,7 @@ export async function classInvitationsPage(parts: PageParts, visit: Visit, class
   await sendSheets(parts, visit, { title, about: ['slipsAbout'], none: 'slipsNone', sheets: [sheet], isCut: false });
 }
 
-/** `/invitations`: the slips of all classes, each class on pages of its own. */
+/** `/invitations`: the slips of all classes. In print, each class begins on a new page. */
 export async function invitationsPage(parts: PageParts, visit: Visit): Promise<void> {
   const ctx = await contextOf(parts, visit);
   if (ctx === undefined) return;
@@ -95,7 +96,10 @@ ${await renderSheets(language, sheets)}`;
   sendPage(res, 200, { language, title, body, here: pathOf(visit), isPrinted: true });
 }
 
-/** `/classes`: the classes whose slips the visitor may print, and the links to the slips of all of them and of adults. */
+/**
+ * `/classes`: lists the classes whose slips the visitor may print. Also links to the slips of all these classes together, and
+ * to the slips of staff.
+ */
 export async function classesPage(parts: PageParts, visit: Visit): Promise<void> {
   const { res, language } = visit;
   const ctx = await contextOf(parts, visit);
