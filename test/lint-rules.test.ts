@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 /** The rules that eslint.config.js adds to typescript-eslint. Each rule reports what it forbids, and nothing else. */
 
 const cwd = fileURLToPath(new URL('..', import.meta.url));
-// The texts to lint declare variables that they do not use.
+// The pieces of code that the tests lint declare variables without using them.
 const settings: Linter.Config = { files: ['**/*.ts'], rules: { '@typescript-eslint/no-unused-vars': 'off' } };
 const typed = new ESLint({ cwd, overrideConfig: settings });
 /** An ESLint without the rules that need types, because loading the types takes seconds. */

@@ -6,12 +6,15 @@ import { openAuthServer, password, type AuthServer } from '../support/auth-serve
 import { factMs } from '../support/limits.ts';
 import { isInstalled, launchChromium, titleOf } from '../support/chromium.ts';
 
-/** The pages in a real browser: by keyboard, on a phone, and with the browser enforcing the security headers. */
+/**
+ * The pages for joining, signing in and managing sessions in a real browser: by keyboard, on a phone, and with the browser
+ * enforcing the security headers.
+ */
 
 describe.skipIf(!isInstalled)(titleOf('in a browser'), () => {
   let server: AuthServer;
   let browser: Browser;
-  /** A frontend of another origin. */
+  /** The server of a frontend. Its origin differs from that of the server under test. */
   let app: Server;
   let callback: string;
   const complaints: string[] = [];

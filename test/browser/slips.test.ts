@@ -53,7 +53,7 @@ describe.skipIf(!isInstalled)(titleOf('slips in a browser'), () => {
   it('a pupil joins by the slip, is in the class and its chats, and the slip works once', async () => {
     const { school, group, chat, sheet, linkOf } = await world();
     expect(await sheet.locator('.slip h2').allTextContents()).toEqual(['Абрамов Саша', 'Ёлкина Саша', 'Яковлев Саша']);
-    // The server's script shows the button, so Content-Security-Policy lets this script run.
+    // The page's own script shows this button. If the button is visible, Content-Security-Policy has let the script run.
     expect(await sheet.getByRole('button', { name: 'Печать' }).isVisible()).toBe(true);
     const link = await linkOf('Ёлкина');
     const page = await open(link);

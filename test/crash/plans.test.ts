@@ -11,7 +11,8 @@ import { listOf, pupils } from '../support/import-lists.ts';
 
 const count = 300;
 /**
- * Milliseconds until the test kills each import process: while the process reads, compares or applies, or afterwards.
+ * The test kills one import process at each of these times, in milliseconds after the start of the process. By then the
+ * process reads the file, compares, applies the plan, or has finished.
  */
 const moments = server === undefined ? [1500, 2500, 3500] : [700, 900, 1100, 1300, 1500, 1800, 2100, 2500];
 

@@ -8,7 +8,7 @@ import { factMs } from '../support/limits.ts';
 /** SIGTERM during mutations: each mutation is committed and gets a response, and the process exits with 0. */
 
 const writes = 40;
-/** Total seconds of the changes: longer than the five seconds after which an earlier version aborted them. */
+/** Seconds that all changes take together. An earlier version aborted changes that were still running after five seconds. */
 const longerThan = 8;
 
 describe('on SIGTERM', () => {
@@ -93,7 +93,8 @@ describe('on SIGTERM', () => {
       ({ status }) => status,
       () => 'cut',
     );
-    // A response to a later request shows that the mutation has started.
+    // The test sends this request after the mutation. When its response arrives, the server has already started the
+    // mutation.
     await fetch(child.url.replace('/graphql', '/health/live'));
     const begun = performance.now();
     expect([0, 1]).toContain(await child.kill('SIGTERM'));

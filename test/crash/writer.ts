@@ -5,7 +5,7 @@ import { person, type Person } from '../support/client.ts';
 
 export interface Written {
   schoolId: string;
-  /** The id in the acknowledgement. */
+  /** The id of the created row, from the response to the mutation. */
   id: string;
   /** A unique name. A duplicated write would create two rows with this name. */
   name: string;

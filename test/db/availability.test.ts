@@ -8,7 +8,10 @@ import { notFound } from '../../src/errors.ts';
 import { createLogger } from '../../src/logger.ts';
 import { openTestDatabase } from '../support/database.ts';
 
-/** Errors that become UNAVAILABLE. Every access path to the database throws them. */
+/**
+ * Database errors that clients get as UNAVAILABLE. A read, a query of the pool, a query of Prisma and a transaction all
+ * throw them.
+ */
 
 let db: Database;
 beforeAll(async () => {

@@ -49,7 +49,7 @@ describe.runIf(server)('a limit of connections', () => {
         transaction(db, async (tx) => tx.prisma.$queryRaw`select ${n}::int`),
       ]).flat(),
     );
-  /** Returns the number of pipelined connections: all connections except those of the pool. */
+  /** Returns the number of connections of src/reader/pipelined-pool.ts: all connections except those of `db.pool`. */
   const reading = async (db: Database) => {
     const { rows } = await administrator.query<{ count: string }>(
       `select count(*) from pg_stat_activity where usename = $1 and application_name = 'sfera'`,
@@ -114,7 +114,8 @@ describe.runIf(server)('a limit of connections', () => {
     await administrator.query(`alter role ${made.name} connection limit 1`);
     const reads = [db.reads.query<{ n: number }>({ text: 'select 1 as n' }), db.reads.query<{ n: number }>({ text: 'select 2 as n' })];
     expect((await Promise.all(reads)).map(({ rows }) => rows[0]!.n)).toEqual([1, 2]);
-    // Repeats the check with a query whose result is parsed into row views.
+    // Repeats the check with `findRows`, which does not parse rows like `reads.query`, but as row views
+    // (src/reader/row-view.ts).
     await administrator.query(`alter role ${made.name} connection limit 9`);
     const other = await open(8);
     await other.pool.query('select 1');

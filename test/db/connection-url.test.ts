@@ -58,7 +58,8 @@ describe('a DATABASE_URL', () => {
     ['postgres://u@h/db?application_name=x', { application_name: 'x' }],
   ])('%s is parsed as intended', (url, expected) => {
     expect(meaning(url)).toMatchObject(expected);
-    // Other processes get the normalised URL. They have to parse the same parameters from it.
+    // Code that opens further connections, such as src/events/notifier.ts, gets the normalised URL. Parsing the normalised
+    // URL again must not change it.
     const { connectionString } = parseConnectionUrl(url, '-c TimeZone=UTC -c lock_timeout=5s');
     expect(parseConnectionUrl(connectionString).connectionString).toBe(connectionString);
   });

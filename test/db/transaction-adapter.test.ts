@@ -7,8 +7,8 @@ import { transaction } from '../../src/db/transaction.ts';
 import { openTestDatabase } from '../support/database.ts';
 
 /**
- * Prisma's client returns the same values inside a transaction as outside. Outside a transaction, @prisma/adapter-pg
- * converts the values.
+ * Prisma's client returns the same values inside a transaction as outside. Inside, src/db/transaction-adapter.ts converts
+ * the values; outside, @prisma/adapter-pg does.
  */
 
 let db: Database;

@@ -182,7 +182,7 @@ describe('acceptInvitation', () => {
     ]);
     expect(await app.db.prisma.chatMember.count({ where: { chatId: chat.id, userId: person.id } })).toBe(1);
     expect(await types(school.id)).toEqual(['invitation.accepted', 'role.granted', 'student.enrolled', 'chatMember.added']);
-    // A repeat changes nothing and uses no seat.
+    // Accepting the same link again changes nothing, and does not count as another use of the link.
     expect(await app.as(person).acceptInvitation({ code })).toEqual(joined);
     expect(await types(school.id)).toHaveLength(4);
     expect(await app.db.prisma.invitation.findUnique({ where: { id: invitation.id } })).toMatchObject({ useCount: 1 });
@@ -346,7 +346,9 @@ describe('signUp', () => {
       await app.db.prisma.rateLimit.deleteMany();
       let calls = 0;
       const failing = vi.spyOn(app.db.pool, 'query').mockImplementation((...args: unknown[]): unknown =>
-        // Fails every update, or only the second insert. In the second case, the first insert has taken one token before.
+        // Inserts into `rate_limit` take tokens; updates give them back (src/auth/limits.ts). This mock fails every
+        // update, or only the second insert. The first insert has then already taken a token, which the server has to give
+        // back.
         String(args[0]).startsWith(statement) && ((calls += 1) === 2 || statement.startsWith('update'))
           ? Promise.reject(Object.assign(new Error('refused'), { code: 'ECONNREFUSED' }))
           : query(...args),
@@ -379,7 +381,7 @@ describe('signUp', () => {
       );
     expect(answers.slice(0, 40)).toEqual(Array(40).fill(['CONFLICT', 'Этот логин нельзя использовать. Выберите другой.', undefined]));
     expect(answers.slice(40)).toEqual(Array(10).fill(['RATE_LIMITED', expect.any(String), expect.any(Number)]));
-    // After the forty tries, the link refuses a free name too, and no pupil is enrolled.
+    // The link has no tries left, so it refuses even a login that nobody has. No pupil is enrolled in the class.
     const waiting = person();
     await expect(signUp(at('192.0.2.30'), { ...waiting, code })).rejects.toMatchObject({ code: 'RATE_LIMITED' });
     expect(await app.db.prisma.enrolment.count({ where: { classId: group.id } })).toBe(0);

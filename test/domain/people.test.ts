@@ -118,7 +118,7 @@ describe('School.people', () => {
       (await app.as(enrolled).send('query ($id: ID!) { node(id: $id) { ... on User { surname } } }', { id: app.id('User', former.id) }))
         .data,
     ).toEqual({ node: { surname: 'Авдеев' } });
-    // The pupil also has a role that has ended, and may read it.
+    // Now the pupil has an ended role, too. The pupil may read it, so the list contains the pupil.
     await app.db.prisma.roleGrant.create({ data: { schoolId, userId: enrolled.id, role: 'TEACHER', ...period } });
     expect(await surnames(school, enrolled, 'active: null')).toContain('Яковлев');
   });
@@ -192,7 +192,8 @@ describe('School.people', () => {
     const latest = async () =>
       (await ask(school, by, 'active: null, first: 1, orderBy: { field: UPDATED_AT, direction: DESC }')).people!.edges[0]!.node.updatedAt;
     const changed = async (change: () => Promise<unknown>) => {
-      // The millisecond after the latest change of a person.
+      // One millisecond after the latest change of a person, so that the list contains only people who are changed after
+      // that.
       const since = new Date(Date.parse(await latest()) + 1).toISOString();
       await change();
       return surnames(school, by, `active: null, updatedSince: "${since}"`);

@@ -55,7 +55,7 @@ describe('setTerms', () => {
   it('replaces them as a whole: a corrected term keeps its id, and another kind has new ones', async () => {
     const { schoolId, by, schoolYearId } = await scene();
     const first = termsIn(await by.setTerms({ schoolYearId, kind: 'QUARTER', terms: quarters }));
-    // Quarters 2, 3 and 4 now begin earlier, on a day that belonged to the quarter before.
+    // Quarters 2, 3 and 4 now begin earlier, each on a day that belonged to the preceding quarter in `quarters`.
     const later = [
       { startsOn: '2030-09-02', endsOn: '2030-10-20' },
       { startsOn: '2030-10-25', endsOn: '2030-12-20' },

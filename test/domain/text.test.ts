@@ -158,8 +158,8 @@ describe('confusableKey', () => {
 });
 
 describe('confusableKey, by the confusables of ICU', () => {
-  // Groups of letters of different scripts that have the same skeleton (UTS #39) in ICU 72, in upper and lower case.
-  // Lacks the exclusions of src/domain/confusables.ts.
+  // Each group has letters of different scripts that look alike: they have the same skeleton (UTS #39) in ICU 72. The list
+  // has capital and small letters. It leaves out the pairs that src/domain/confusables.ts leaves out.
   it.each(
     (
       'OОΟ IІΙ AАΑ BВΒ CС EЕΕ GԌ HНΗ JЈͿ KКΚ MМΜϺ NΝ PРΡ SЅ TТΤ VѴ WԜ XХΧ YУΥҮ ZΖ aаα cсϲ dԁ eеҽ hһ iіι jјϳ oоο pрρ qԛ sѕ wѡԝ xх yуү ÀᾺ ÄӒ ÆӔ ÇҪ ÈЀ ËЁ ÏЇΪ ÖӦ ÞϷ äӓ æӕ èѐ ëё ïїϊ öӧ ÿӱ ĂӐ ' +

@@ -37,7 +37,8 @@ describe('unarchiveClass', () => {
     expect(await prisma.chat.findUniqueOrThrow({ where: { id: chat.id } })).toMatchObject({ archivedAt: null, archivedWithClass: false });
     expect((await prisma.invitation.findUniqueOrThrow({ where: { id: invitation.id } })).revokedAt).not.toBeNull();
     expect(await prisma.assignment.count({ where: { classId: own.id, endedAt: null } })).toBe(0);
-    // The chat passes from its former teacher to the administrator, so it always has an owner or a moderator.
+    // The class teacher owned the chat. But the assignment to the class has ended, so the teacher leaves the chat. The
+    // administrator becomes the owner, because a chat must always have an owner or a moderator.
     expect(await membersOf(chat.id)).toMatchObject([{ userId: administrator.id, role: 'OWNER' }]);
     const events = await newEvents();
     expect(events).toMatchObject([

@@ -33,8 +33,8 @@ const schema = buildSchema(`
 `);
 
 /**
- * Returns a number below 100 that decides what the resolver at this path does. The number is the same in both
- * executions.
+ * Returns a number below 100 that decides what the resolver at this path does. The number is the same when our executor
+ * runs the query and when graphql-js does.
  */
 function behaviour(seed: number, path: string): number {
   let hash = seed;
@@ -42,7 +42,11 @@ function behaviour(seed: number, path: string): number {
   return hash % 100;
 }
 
-/** @param waits whether resolvers may return promises. @param fails whether resolvers may fail. */
+/**
+ * Gives every field of the schema a resolver whose value depends on `seed`.
+ * @param waits whether resolvers may return promises.
+ * @param fails whether resolvers may fail.
+ */
 function resolvers(seed: number, waits: boolean, fails: boolean): void {
   for (const type of Object.values(schema.getTypeMap())) {
     if (isAbstractType(type)) {
@@ -75,7 +79,8 @@ function made(type: string, at: string, seed: number, waits: boolean, fails: boo
     const inner = type.replace(/^\[(.*)\]!?$/, '$1');
     return [0, 1].map((n) => {
       const item = made(inner, `${at}[${n}]`, seed, waits, fails);
-      // If items may fail, all items are promises: after a synchronous failure graphql-js awaits no other item.
+      // If items may fail, all items are promises. Otherwise the errors could differ: after an item that fails
+      // synchronously, graphql-js does not wait for the other items.
       return waits && (fails || behaviour(seed, `${at}[${n}]`) < 30) ? Promise.resolve(item) : item;
     });
   }

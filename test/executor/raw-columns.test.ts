@@ -7,7 +7,10 @@ import { JsonWriter } from '../../src/executor/json-writer.ts';
 import { rawColumnWriter } from '../../src/executor/raw-columns.ts';
 import { columnBytes } from '../support/column-bytes.ts';
 
-/** The text copied from the bytes of a row equals the result of the field's resolver. */
+/**
+ * The executor copies the values of some fields from the bytes of a row into the response (src/executor/raw-columns.ts).
+ * The copied text equals the result of the field's resolver.
+ */
 
 const fields = Object.values(schema.getTypeMap())
   .filter((type): type is GraphQLObjectType => type instanceof GraphQLObjectType)
@@ -23,7 +26,7 @@ const texts = fc.oneof(
   fc.constantFrom('', 'Щ', '"', '\\', '\n', 'Иванова', 'Гора"ль', '\u007f\u2028'),
 );
 
-/** Builds a row view over the bytes of text columns. */
+/** Builds a row as the server reads it from PostgreSQL (a row view, src/reader/row-view.ts). All columns are texts. */
 function rowOf(columns: Record<string, string | null>) {
   const names = Object.keys(columns);
   const View = createView(

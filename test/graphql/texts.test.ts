@@ -116,7 +116,7 @@ describe('every text of the schema', () => {
     for (const [text, { hasOwnForm }] of Object.entries(cases))
       for (const name of hasOwnForm ? [] : ['Сәгыйтьҗан', 'Nguyễn', 'علی‌رضا', 'श्री', '👩‍🏫'])
         expect(await send(text, `${name} 98`), `${text}: ${name}`).not.toHaveProperty('code');
-    // The loop skips the letter of a class, which has `hasOwnForm`. It accepts emoji as well.
+    // The loop above skips the letter of a class, because its fixture sets `hasOwnForm`. This argument takes emoji too.
     expect(await send('CreateClassInput.letter', '👩‍🏫')).toEqual({ text: '👩‍🏫' });
   });
 

@@ -77,7 +77,7 @@ describe('an account', () => {
     await nextImmediate();
     expect(order).toEqual(['b', 'c']);
     (await first[1]!)(0);
-    // The heavy operation gets the free slot, because it has waited longer.
+    // The heavy operation of `a` gets the slot that is now free. It has waited longer than the light operation `waiting`.
     light[0]!(0);
     await nextImmediate();
     expect(order).toEqual(['b', 'c', 'a']);

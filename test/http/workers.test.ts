@@ -65,7 +65,7 @@ describe.runIf(server)('a server with WORKERS=2', () => {
   const restart = async () => {
     child = start();
     await child.ready();
-    // stdout and stderr are separate pipes, so their order is not defined.
+    // The server writes its log lines in batches (src/logger.ts). So they may arrive later than the line «Sfera is ready».
     await until(() => expect([child.output().includes('Sfera is ready'), listening().length]).toEqual([true, 2]));
   };
   const lines = () =>
@@ -223,7 +223,8 @@ describe.runIf(server)('a server with WORKERS=2', () => {
 
   it('leaves no worker behind when its primary process is killed', async () => {
     await restart();
-    // `close` fires when no process holds the output any more, so the workers have ended too.
+    // `kill` waits for the event `close` of the server, which fires when no process holds the server's output any more. So
+    // the workers have ended too.
     await child.kill('SIGKILL');
     await expect(fetch(child.url)).rejects.toThrow();
   });

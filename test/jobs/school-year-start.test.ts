@@ -87,8 +87,8 @@ describe('startDueSchoolYears', () => {
     const [late, years] = [await buildSchool(), await buildSchool()];
     await check('2027-09-20T10:00:00Z');
     expect(await startsIn(late.schoolId)).toEqual(['2027']);
-    // Then no process runs for three years. The first check afterwards comes after `schoolYearOf` has created the year
-    // 2030/2031, as it does when a class is created.
+    // Then no process runs for three years. Before the next check, `schoolYearOf` creates the year 2030/2031. It does the
+    // same when somebody creates a class.
     await transaction(app.db, (tx) => schoolYearOf(tx, years.schoolId, new Date('2030-10-01T00:00:00Z')));
     await check('2030-10-02T00:00:00Z');
     expect(await startsIn(years.schoolId)).toEqual(['2027', '2030']);

@@ -30,7 +30,7 @@ const modelOf = (noun: Noun): string => (noun === 'event' ? 'Event' : typeOfNoun
 const keyOf = (noun: Noun) => (row: AnyRow) => (noun === 'event' ? `${row.schoolId}:${row.seq}` : (row.id as string));
 const nestedIn = (noun: Noun) => (noun === 'event' ? undefined : fixtures.get(typeOfNoun.get(noun)!)!.nestedIn);
 
-/** Returns the facts of a row as the product reads them. */
+/** Returns what the permission checks need to know about a row. Loads it with the same function as the server. */
 async function factsOf(noun: Noun, row: AnyRow): Promise<unknown> {
   if (noun === 'event') return { schoolId: row.schoolId };
   const type = typeOfNoun.get(noun)!;
@@ -49,7 +49,7 @@ const representatives = [
   ...new Map(actions.map((action) => [JSON.stringify([permissions[action].on, permissions[action].cells]), action])).values(),
 ];
 
-/** Reads the key and the facts of every row of the noun. */
+/** Reads every row of the noun. Returns for each its key, and what the permission checks need to know about it. */
 async function rowsOf(noun: Noun): Promise<{ key: string; facts: never }[]> {
   const rows = await delegateOf(db, modelOf(noun)).findMany();
   return Promise.all(rows.map(async (row) => ({ key: keyOf(noun)(row), facts: (await factsOf(noun, row)) as never })));

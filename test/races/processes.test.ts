@@ -51,7 +51,7 @@ describe.runIf(server)('two processes on one database', () => {
   const spawn = async (port: number, url = made.url) =>
     startServer(compiled, port, { ...fixture.env, DATABASE_URL: url, DATA_DIR: dataDir });
 
-  /** Creates a school whose administrator subscribes to all three streams at each process. */
+  /** Creates a school and subscribes its administrator at each process: to enrolments, to chats and to all events. */
   async function scene() {
     const { school, administrator } = await fixture.build.school();
     const found = await fixture.build.class({ schoolId: school.id });
@@ -138,7 +138,7 @@ describe.runIf(server)('two processes on one database', () => {
     await stream.until(() => stages().includes('FINISHED'));
     expect([...new Set(stages())]).toEqual(['READING', 'COMPARING', 'WRITING', 'FINISHED']);
     const before = stages().length;
-    // Keeps the transaction from committing.
+    // Locks the row of the school in `event_head`, so that the transaction of `applyPlan` cannot commit.
     const holder = await db.pool.connect();
     let isAnswered = false;
     try {

@@ -14,7 +14,7 @@ describe.runIf(server)('reads on a server', () => {
   let admin: pg.Client;
   beforeAll(async () => {
     made = await createDatabase(server!, inject('template'));
-    // Two of the six connections are pipelined.
+    // Of the six connections, two are pipelined: they send statements without waiting for the results of earlier ones.
     db = await connect({ databaseUrl: made.url, poolSize: 6, log: createLogger('silent') });
     admin = new pg.Client({ connectionString: made.url, application_name: 'test administrator' });
     await admin.connect();

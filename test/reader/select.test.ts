@@ -25,7 +25,7 @@ afterAll(() => db.close());
 const fixtures = await allFixtures();
 const delegate = (model: string) => delegateOf(db, model);
 
-/** The model of each noun of the permissions. */
+/** Each noun of the permissions table (src/policy/permissions.ts), with its Prisma model. */
 const modelsOfNouns = [...typeOfNoun, ['event', 'Event'] as const];
 /** Relations by which a filter reaches a parent row: the model, the relation, the parent's model. */
 const through = [

@@ -118,8 +118,8 @@ function makeRoster(
 }
 
 /**
- * Returns a roster without its notices and without the places of its rows. Sorts the rows, so that their order in the
- * file does not matter.
+ * Returns a roster without its notices, and without the file and line of each row. Sorts the rows, so that their order in
+ * the file does not matter.
  */
 export function withoutPlaces(roster: Roster): object {
   const sorted = (rows: readonly { at: unknown }[]) =>

@@ -28,7 +28,7 @@ export const worlds: fc.Arbitrary<WorldSpecs> = fc.record({
   services,
 });
 
-/** Returns a world with many rows of each type: the longest list of 200 samples. */
+/** Returns a world with many rows: for each type, generates 200 lists of rows and takes the longest. */
 export function fullWorld(seed: number): WorldSpecs {
   const longest = <T>(lists: fc.Arbitrary<readonly T[]>) =>
     fc.sample(lists, { numRuns: 200, seed }).reduce((a, b) => (b.length > a.length ? b : a));

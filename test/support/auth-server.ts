@@ -31,7 +31,10 @@ export interface AuthServer extends ServerDeps {
 
 export const password = 'верный пароль 7';
 
-/** @param shared the database of another server. It makes this server a second process on that database. */
+/**
+ * @param shared the database of another server. If it is given, the new server uses it, like a second process of the same
+ * installation. Otherwise the server gets a database of its own.
+ */
 export async function openAuthServer(
   env: Record<string, string> = {},
   logged?: (line: string) => void,
@@ -46,7 +49,7 @@ export async function openAuthServer(
   if (logged !== undefined) Object.assign(log, recorder(logged));
   const db = shared ?? (await openTestDatabase());
   const keys = await loadSigningKeys(db, config);
-  // This server has no subscriptions.
+  // Stubs, because this server has no subscriptions.
   const quiet = { notifier: { notify: () => undefined }, liveEvents: { rights: { invalidate: () => undefined } } } as unknown as Pick<
     ServerDeps,
     'notifier' | 'liveEvents'

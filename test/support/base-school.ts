@@ -4,7 +4,8 @@ import type { Sfera } from './sfera.ts';
 /**
  * Builds a school with classes, chats and invitations, and a person for every persona of test/support/personas.ts.
  * `buildSchool` of test/support/fixtures.ts adds a row of every other type.
- * @param mark a text that is added to every name. By it a test finds data of this school in answers to people of another one.
+ * @param mark a text that is added to every name. With it, a test recognises data of this school in answers to people of
+ * another school.
  */
 export async function buildBaseSchool(app: Sfera, mark = '') {
   const { build, db } = app;

@@ -59,7 +59,7 @@ export async function openCli(): Promise<Cli> {
   });
 }
 
-/** Reads a stream, without the warning of the authorization server about the runtime. */
+/** Reads a stream to its end. Leaves out the warning that oidc-provider prints on some versions of Node. */
 async function textOf(stream: AsyncIterable<unknown>): Promise<string> {
   let text = '';
   for await (const part of stream) text += String(part);

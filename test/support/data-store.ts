@@ -44,7 +44,7 @@ async function createInFolder(): Promise<DataStore> {
       await db.close();
     }
   };
-  // Writes the template into the folder.
+  // Opens the database once, which fills the folder with the migrated tables of the template.
   await use(async () => undefined);
   return { env: { DATA_DIR: dataDir }, use, remove: async () => rmSync(dataDir, { recursive: true, force: true }) };
 }

@@ -13,12 +13,15 @@ if (template === undefined)
   throw new Error('The tests of the project unit have no database: remove the file from `unit` in vitest.config.ts.');
 
 /**
- * URL of the PostgreSQL server that the suite runs on, where statements run concurrently. Undefined if the suite uses
- * embedded in-memory databases.
+ * URL of the PostgreSQL server on which the tests run. Undefined if each test file has an embedded database in memory,
+ * which runs one transaction at a time.
  */
 export const server = process.env.TEST_DATABASE_URL || undefined;
 
-/** The format of rows. With ROWS=objects the tests use the row objects of node-postgres instead of row views. */
+/**
+ * How the database code represents rows. By default as row views (src/reader/row-view.ts); with ROWS=objects as the row
+ * objects of node-postgres.
+ */
 const rows = process.env.ROWS as RowFormat | undefined;
 
 /** Opens a new migrated database; `close` drops it. */

@@ -57,7 +57,7 @@ export async function buildSchool(app: Sfera, mark = ''): Promise<SchoolFixture>
   return { ...school, rows: rows as SchoolFixture['rows'] };
 }
 
-/** Maps a noun of the permissions to the type of its rows. The noun of the log has no type. */
+/** Maps a noun of the permissions to the type of its rows. Lacks `event`, the noun of the log, which is not a resource. */
 export const typeOfNoun: ReadonlyMap<Noun, ResourceType> = new Map(
   resourceTypes.filter((type) => resources[type].via === undefined).map((type) => [permissions[resources[type].read].on, type]),
 );

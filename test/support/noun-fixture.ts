@@ -26,8 +26,8 @@ export interface World {
 
 export interface WorldPart<T extends ResourceType, Spec> {
   /**
-   * Generates descriptions of the rows. A number in a description is an index into the rows of another type, taken
-   * modulo their count.
+   * Generates the values from which `insert` makes rows, one spec for each row. A number in a spec is an index into the
+   * rows of another type, taken modulo their count.
    */
   specs: fc.Arbitrary<readonly Spec[]>;
   insert(specs: readonly Spec[], world: World): Promise<readonly Resources[T][]>;
@@ -77,12 +77,13 @@ export type TextCase = (
   | { query: string; variables(text: string, app: Sfera, school: SchoolFixture): object }
 ) & {
   /**
-   * Whether the argument accepts only texts of a certain form, such as an address. Other arguments accept any script.
+   * Whether the argument accepts only texts of a certain form, such as an e-mail address. Other arguments accept letters
+   * of every script (writing system).
    */
   hasOwnForm?: true;
   /**
-   * Returns the stored form of the text, converted to capitals. Needed only if the server does not store the text
-   * unchanged.
+   * Returns the text that the server stores for an input, in capitals. Only needed if the server changes the text before
+   * it stores it.
    */
   normalize?: (text: string) => string;
 };
@@ -96,7 +97,10 @@ export interface NounFixture<T extends ResourceType = ResourceType, Spec = never
   world: WorldPart<T, Spec>;
   /** A model with a relation to this type. Tests nest the filters of the permissions in that relation. */
   nestedIn?: { model: string; relation: string; column: string };
-  /** The lists of these rows under a parent. `along` is the relation whose `sortKey` orders the list. */
+  /**
+   * The lists of these rows under a parent row, such as `Class.enrolments`. If `along` is given, the list is ordered by
+   * the `sortKey` of this related row, such as the pupil (`student`) of an enrolment.
+   */
   lists?: readonly { parent: string; relation: string; along?: string }[];
   nodes(school: SchoolFixture): readonly NodeCase[];
   mutations?: Readonly<Record<string, MutationCase>>;
@@ -121,7 +125,10 @@ export const conflictAt = (path: string) => refusal('CONFLICT', path);
 export const notFoundAt = (path: string) => refusal('NOT_FOUND', path);
 export const invalidAt = (path: string) => refusal('INVALID', path);
 
-/** Returns the case of a mutation in a state. `before` creates the state, unless it exists already. */
+/**
+ * Returns a test case: in the state that `before` creates, `act` sends a mutation, which writes nothing and gets the
+ * response `answer`. Without `before`, the school of `buildRepeatSchool` is already in this state.
+ */
 export const inState = (state: string, act: RepeatCase['act'], answer: object, before?: RepeatCase['before']): RepeatCase => ({
   state,
   act,
@@ -129,5 +136,8 @@ export const inState = (state: string, act: RepeatCase['act'], answer: object, b
   ...(before && { before }),
 });
 
-/** Returns the case of a mutation that is sent twice. */
+/**
+ * Returns a test case that sends a mutation twice. The second time, the mutation writes nothing and gets the response
+ * `answer`.
+ */
 export const sentTwice = (state: string, act: RepeatCase['act'], answer: object): RepeatCase => inState(state, act, answer, act);

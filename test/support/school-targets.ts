@@ -6,8 +6,8 @@ import type { BaseSchool } from './base-school.ts';
 import type { Sfera } from './sfera.ts';
 
 /**
- * Targets of mutations in a school of `buildBaseSchool`: their ids as input, their facts, and the actors who can see
- * them.
+ * Objects of a school of `buildBaseSchool` to which tests send mutations. For each: its id as input, what the permission
+ * checks need to know about it, and who can see it.
  */
 
 export const schoolInput = (app: Sfera, { schoolId }: BaseSchool) => ({ schoolId: app.id('School', schoolId) });

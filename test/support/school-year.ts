@@ -5,7 +5,10 @@ import { writeList } from '../../src/roster/list-writer.ts';
 import { senderOf } from './import-lists.ts';
 import type { Sfera } from './sfera.ts';
 
-/** A school at the end of its school year, for tests that move its classes to the next year, and readers of the results. */
+/**
+ * Builds a school at the end of its school year, for tests that move its classes to the next year. Other functions here
+ * read what became of the school.
+ */
 
 /** Returns the days and the name of the school year that is this many years after the present one. */
 export function yearAfter(count: number): { startsOn: Date; endsOn: Date; name: string } {
@@ -54,7 +57,7 @@ export async function rowsOf({ by }: Pick<EndingYear, 'by'>, planId: string, fil
   return rows.edges.map(({ node }: any) => node);
 }
 
-/** Returns a row as «operation proposed code, field before → after, …». */
+/** Returns a row of a plan as the text «operation proposed code, field before → after, …». */
 export const textOf = ({ operation, proposed, code, fields }: any): string =>
   [
     [operation, proposed === operation ? null : proposed, code].filter((part) => part !== null).join(' '),
@@ -62,8 +65,8 @@ export const textOf = ({ operation, proposed, code, fields }: any): string =>
   ].join(', ');
 
 /**
- * Returns the surnames of the current pupils of each class. A key such as «6А +1» names the class, and says how many years
- * after the present school year its year starts.
+ * Returns the surnames of the current pupils of each class. A key is the name of the class and the number of years from
+ * the present school year to the class's: «6А +1» is 6А of the next year.
  */
 export async function membersOf(app: Sfera, schoolId: string): Promise<Record<string, string[]>> {
   const enrolments = await app.db.prisma.enrolment.findMany({
@@ -78,13 +81,16 @@ export async function membersOf(app: Sfera, schoolId: string): Promise<Record<st
   return members;
 }
 
-/** Returns the current work of teachers, each as «class kind surname». */
+/** Returns the current assignments of teachers, each as «class kind surname». */
 export async function workOf(app: Sfera, schoolId: string): Promise<string[]> {
   const work = await app.db.prisma.assignment.findMany({ where: { schoolId, endedAt: null }, include: { class: true, user: true } });
   return work.map(({ class: of, kind, user }) => `${of.grade}${of.letter} ${kind} ${user.surname}`).sort();
 }
 
-/** Returns the bytes of the export: what undoing has to restore. Rolls back, so that the log has no event of the export. */
+/**
+ * Returns the exported data of the school as a text. Tests compare this text before a plan is applied and after the plan
+ * was undone. Rolls back the transaction, so that the log gets no event of the export.
+ */
 export async function exported(app: Sfera, schoolId: string): Promise<string> {
   let bytes = '';
   const rollBack = new Error('roll back');

@@ -2,13 +2,16 @@ import fc from 'fast-check';
 
 /** Parts of the fast-check arbitraries that generate worlds: random contents of a database. */
 
-/** An index into a list. `at` takes it modulo the length of the list. */
+/** An index into a list. The function `at` below takes it modulo the length of the list. */
 export const index = fc.nat({ max: 11 });
 
 /** True one time in four. */
 export const oneTimeInFour = fc.nat({ max: 3 }).map((n) => n === 0);
 
-/** The `specs` of a type whose rows are made from the rows of other types. Such rows need no descriptions. */
+/**
+ * For the field `specs` of a `WorldPart`, if its type makes all its rows from rows of other types. Then no specs need to
+ * be generated.
+ */
 export const noSpecs = fc.constant<readonly never[]>([]);
 
 export const nonEmptyArray = <T>(of: fc.Arbitrary<T>, maxLength: number) => fc.array(of, { minLength: 1, maxLength });

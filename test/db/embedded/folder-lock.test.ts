@@ -247,8 +247,8 @@ describe('a folder in place of a locked one', () => {
   });
 });
 
-// Two mounts of one file system on one kernel. The socket has a different inode in each mount, so a connection to it is
-// refused.
+// Two mounts of one file system on one kernel. The socket of the process that holds the lock has a different inode in each
+// mount. So a connection to this socket is refused.
 describe('a folder locked through another mount', () => {
   it('refuses while the lease is renewed', async () => {
     const [first, second] = [new Holder(), new Holder()];
@@ -341,8 +341,9 @@ describe('a process that pauses while it takes a folder', () => {
   });
 });
 
-// Two machines share a network file system, or a file system has no sockets. In both cases only the renewed lease shows
-// that the holder is alive.
+// Two machines share a network file system, or a file system has no sockets. In both cases no other process can connect to
+// the socket of the lock's holder. Only the lease, which the holder renews again and again, shows that the holder is
+// alive.
 describe.each([
   ['another machine', 'one', 'other'],
   ['a file system without sockets', 'none', 'none'],

@@ -96,7 +96,8 @@ it('a list that joins people returns the same values with and without cursors', 
 it('joins no person whom the viewer may not see', async () => {
   const { school, schoolId, people, chats } = fixture;
   expect(school.id).toBe(schoolId);
-  // Adds the pupil to a chat of the leader and the teacher. Removes the pupil again at the end.
+  // Adds the pupil to the chat of the leader and the teacher. Then the test compares what each viewer sees of the three
+  // members. Removes the pupil again at the end.
   const { id } = await app.db.prisma.chatMember.create({
     data: { schoolId, chatId: chats.CLUB.id, userId: people.pupil.id, reason: 'PERSON' },
   });

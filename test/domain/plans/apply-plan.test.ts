@@ -112,7 +112,8 @@ describe('applyPlan', () => {
     const { school, by } = await scene();
     const inB = ['Бычков', 'Волков', 'Гусев'].map((surname) => ({ name: `${surname} Пётр`, class: '5Б' }));
     await importList(app, by, school.id, [{ name: 'Авдеев Лев', class: '5А' }, ...inB]);
-    // The file covers one pupil of 5А, and takes three others out of their class.
+    // The new list gives a class only to the one pupil of 5А. The three pupils of 5Б are listed without a class, so the
+    // plan takes them out of their class.
     const rows = [{ name: 'Авдеев Лев', class: '5А' }, ...inB.map(({ name }) => ({ name }))];
     const plan = await planList(app, by, school.id, [...rows, { name: 'Кривцов Иван', class: 'пятый' }]);
     const refusalOf = (options: object) => expectRefusal(app, school.id, { code: 'CONFLICT' }, () => apply(by, plan.id, options));

@@ -34,14 +34,14 @@ async function buildSchool() {
 const link = async (by: Pick<Sender, 'as'>, schoolId: string, format = 'LIST'): Promise<any> =>
   by.as.exportRoster({ schoolId, format: format as 'LIST' });
 
-/** Follows a link. The public URL is another name of the server of the test. */
+/** Requests the path of a link from the test's server, because nothing listens at the public URL in the link. */
 const follow = (url: string, { token, ...init }: RequestInit & { token?: string } = {}): Promise<Response> =>
   fetch(`${new URL(app.url).origin}${new URL(url).pathname}`, {
     ...init,
     ...(token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } }),
   });
 
-/** The status, and the body without what differs between requests. */
+/** Returns the status and the body of a response. */
 const outcome = async (response: Response): Promise<[number, string]> => [response.status, await response.text()];
 
 const exported = async (schoolId: string) => (await app.events(schoolId)).filter(({ type }) => type === 'roster.exported');

@@ -106,8 +106,8 @@ describe('schedulePlan', () => {
 describe('ScheduledPlans', () => {
   it('checks when it starts, and at the next whole minute', async () => {
     const { year, plan } = await scheduled();
-    // The first two readings of the clock return 20 ms before the turn: for the first check, and to compute when the next
-    // check is due. Later readings return the turn.
+    // `turn` is the time for which the plan is scheduled. The clock is first read twice: for the first check, and to
+    // compute when the next check is due. These two readings are 20 ms before `turn`. Later readings equal `turn`.
     const instants = [later(turn, -20), later(turn, -20)];
     const job = new ScheduledPlans(app.operator, () => instants.shift() ?? turn);
     try {

@@ -23,7 +23,10 @@ const before: ListRow[] = [
   { name: 'Смирнова Ольга Павловна', class: '5А', role: 'Учитель' },
   ...pupils(6, ['5А', '5Б']),
 ];
-/** The list after `before`: class 6А is new, three people change class, one pupil joins, and the other pupils leave. */
+/**
+ * The list that is imported after the list `before`: class 6А is new, three people change class, one pupil joins, and the
+ * other pupils leave.
+ */
 const after: ListRow[] = [
   { name: 'Ёжиков Лев Петрович', class: '6А', birthDate: '01.02.2015' },
   { name: 'Петров Пётр Ильич', class: '5А' },

@@ -337,8 +337,8 @@ it('reloads the rights before each event of a slow subscriber', async () => {
 describe('rights that another process revoked without a notification here', () => {
   let feed: ReturnType<typeof createLiveEvents>;
   beforeAll(() => {
-    // Creates a second instance. It has no timers, and reloads rights only when they are too old. The instance of `app`
-    // reads the log, but does not invalidate the rights of the second instance.
+    // Creates live events like those of a second server process, but without timers. They reload rights only when the
+    // rights are too old: `app` reads the log, but does not invalidate the rights that they cache.
     vi.useFakeTimers({ toFake: ['setInterval'] });
     feed = createLiveEvents(app.db, app.notifier, createLogger('silent'));
     vi.useRealTimers();
@@ -486,8 +486,8 @@ it('never delivers an event with the rights from before it', async () => {
       },
     }),
   });
-  // Event 1: the pupil left the chat. Event 2: the chat was renamed, which the pupil must not receive. Both events were
-  // written before the stream first read the log.
+  // Event 1: the pupil left the chat. Event 2: the chat was renamed, which the pupil must not receive. Event 3 is about
+  // the pupil. All three were written before the stream first read the log.
   expect(await nextOf(stream)).toBe(1n);
   expect(await nextOf(stream)).toBe(3n);
   await stream.return!();

@@ -28,7 +28,7 @@ describe('by HTTP and by a socket', () => {
       Array.from({ length: 29 }, () => ask(app.url, { headers: json(token), body: JSON.stringify(small) })),
     );
     expect(replies.flatMap(({ codes }) => codes)).toEqual([]);
-    // Opening the socket counts as the 30th operation.
+    // Opening the socket uses up the 30th and last operation of this minute.
     const socket = await openSignedIn(app.url, token);
     expect((await socket.run(small)).codes).toEqual(['RATE_LIMITED']);
     expect(socket.messages.at(-1)!.type).toBe('error');

@@ -96,7 +96,7 @@ describe.runIf(server)('a server whose database fails', () => {
     const answers = await Promise.all([
       post('{ viewer { id } }', { accept }),
       post('{ viewer { id } }', { accept, 'accept-language': 'en' }),
-      // Yoga handles a GET request.
+      // Yoga handles GET requests. The two POST requests above take the fast path (src/http/graphql/fast-path.ts).
       ask({ method: 'GET', path: `/graphql?query=${encodeURIComponent('{ viewer { id } }')}`, headers: { ...json(token), accept } }),
     ]);
     for (const { status, headers, text } of answers) {

@@ -54,7 +54,9 @@ describe('the cost', () => {
   });
 });
 
-/** The schools, their classes, and a hundred people with their roles. */
+/**
+ * The query that a new client typically writes second: the schools, their classes, and a hundred people with their roles.
+ */
 const second = `{
   schools {
     edges {

@@ -73,7 +73,7 @@ describe.each(ways)('an anonymous client (%s)', (_way, send) => {
           fromNewAddress(),
         );
         expect([codes, status, data], query).toEqual([['UNAUTHENTICATED'], 401, undefined]);
-        // The server caches the document with this request of an account.
+        // A refused anonymous request does not cache the document. This request of an account does.
         expect((await post({ query, ...(query.includes('query B') && { operationName: 'B' }) }, tokens[0])).codes, query).toEqual([]);
       }
     }

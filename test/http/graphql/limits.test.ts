@@ -414,7 +414,7 @@ function wrongIds(): string[] {
     Buffer.from(`School:${school.id}`, 'utf16le').toString('base64'),
     Buffer.from(`School:${school.id}`).toString('hex'),
     encodeURIComponent(`${schoolId}==`),
-    // Well-formed ids of an object that does not exist, or of another type.
+    // Ids that are well-formed, but name an object that does not exist. Three of them have another type than `School`.
     plain('School:00000000-0000-0000-0000-000000000000'),
     plain(`User:${school.id}`),
     plain(`Chat:${school.id}`),

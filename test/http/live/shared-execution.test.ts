@@ -172,7 +172,7 @@ const viewerDependent = [
 const contract = buildSchema(readFileSync('schema.graphql', 'utf8'));
 
 function anySubscription(random: SeededRandom): string {
-  // Streams of signals, which have no cursor, are executed for each subscriber alone.
+  // Leaves out subscriptions to signals, which have no cursor: the server executes them for each subscriber alone.
   const streams = Object.values(contract.getSubscriptionType()!.getFields()).filter(({ args }) =>
     args.some(({ name }) => name === 'after'),
   );
@@ -262,7 +262,8 @@ describe('an event for many subscribers with the same selection', () => {
     const variables = { schoolId: app.id('School', schoolId) };
     const { id: enrolmentId, studentId, classId } = places[0]!;
     const person = app.as(administrator);
-    // Opens an event stream before a socket and another after it. Event streams get objects, and sockets get bytes.
+    // Subscribes three times: over server-sent events, over a socket, and again over server-sent events. For server-sent
+    // events the server passes on objects; for sockets it passes on bytes.
     const streams = [await person.listenSse(enrolments, variables)];
     await streams[0]!.until(({ items }) => items.length === 1);
     const socket = await follow(token, enrolments, variables);
@@ -316,7 +317,8 @@ describe('an event for many subscribers with the same selection', () => {
       );
       for (let n = 0; n < 8; n += 1) await write([anyEvent(random, all)]);
       for (const { user, asks, texts } of listeners) {
-        // The server executes separately for a subscriber that starts from an older cursor.
+        // Subscribes the same person again from an older cursor. The server executes the events for this subscriber alone.
+        // So the items that it gets are the expected ones.
         const single = await follow(tokens.get(user.id)!, query, { ...asks, after: started!.cursor });
         await until(() => {
           const [expected, delivered] = [single.texts, texts].map((all) => all.filter((text) => !text.includes('"Checkpoint"')));
@@ -348,8 +350,8 @@ describe('a field that depends on the viewer', () => {
         if (field.extensions.ofViewer === true) marked.push(`${type}.${field.name}`);
         let hasReadActor = false;
         const who = cohortActor(actor, () => (hasReadActor = true));
-        // Permission checks use the role scopes, whose callback would report an access to the actor. Removes that callback,
-        // because only the accesses of the resolver itself count.
+        // `cohortActor` reports each access to the actor. Permission checks would report one too, by the callback
+        // `onPersonalAccess`. Only the accesses of the resolver itself count here, so this removes the callback.
         for (const place of Object.values(scopesByRole(who))) Object.assign(place, { onPersonalAccess: undefined });
         const context = { ...app.operator.renew(actor), actor: who };
         await Promise.resolve(field.resolve?.(row, {}, context, { fieldName: field.name } as never)).catch(() => undefined);
@@ -357,7 +359,7 @@ describe('a field that depends on the viewer', () => {
       }
     }
     expect(marked).toEqual(dependent);
-    // Guards against a detection that finds no field.
+    // If the loop detected nothing, `dependent` would be empty and the comparison above would prove nothing.
     expect(dependent).toEqual(expect.arrayContaining(['Chat.viewerRole', 'Session.current']));
   });
 });

@@ -196,8 +196,8 @@ it('charges the account for items without a plan, and ends the stream when its b
       await strict.as(colleague).enrolStudent({ studentId: strict.id('User', student.id), classId: strict.id('Class', classId) });
     }
     const [first] = await strict.db.prisma.event.findMany({ where: { schoolId: school.id }, orderBy: { seq: 'asc' }, take: 1 });
-    // The document has more than 5,000 fields, so it gets no compiled plan. By its page sizes, an item could have about
-    // 4,000 objects; the items of this test have few.
+    // The document has more than 5,000 fields, so the server compiles no plan for it. Judged by its page sizes, an item
+    // could have about 4,000 objects. The items of this test have few.
     const person = 'id __typename fullName shortName surname givenName patronymic createdAt deactivatedAt locale';
     const fragments = [1, 2, 3].map(
       (n) =>

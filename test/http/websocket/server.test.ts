@@ -120,7 +120,7 @@ const timers = () => process.getActiveResourcesInfo().filter((name) => name === 
 
 describe('a client that does not read', () => {
   let app: Sfera;
-  /** A second server on the services of `app`, with a shorter stall limit. */
+  /** A second HTTP server with the database of `app`, but with a shorter stall limit. */
   let quickApp: SecondApp;
   let token: string;
   const ends: Socket[] = [];

@@ -170,8 +170,9 @@ describe('a stream that is catching up', () => {
       await app.as(log.pupil).send('{ __typename }');
       const stream = listener[transport](chatsStream, { schoolId: log.schoolId, after: log.after });
       await stream.until(({ news }) => news.length > 100);
-      // A process knows its own commits at once. The stream must need neither a notification nor the maximal age of
-      // rights, so the test stops both.
+      // A process that commits a change of rights invalidates the rights in its own cache at once. The process needs no
+      // notification, and does not wait until the rights are too old. To prove this, the test turns notifications off and
+      // stops the clock.
       vi.spyOn(app.notifier, 'notify').mockImplementation(() => undefined);
       vi.useFakeTimers({ toFake: ['performance'] });
       expect(await losses[loss]!(log, sessionId)).not.toMatchObject({ __typename: 'Refusal' });

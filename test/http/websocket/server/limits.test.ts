@@ -18,7 +18,7 @@ const frame = (first: number, payload: string | Buffer, length = Buffer.byteLeng
 const stream = 'subscription ($id: ID!) { events(schoolId: $id) { __typename } }';
 
 let app: Sfera;
-/** A second server on the services of `app`, with a shorter timeout for `connection_init`. */
+/** A second HTTP server with the database of `app`, but with a shorter timeout for `connection_init`. */
 let quickApp: SecondApp;
 const raw = new Set<Socket>();
 beforeAll(async () => {

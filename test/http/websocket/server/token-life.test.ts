@@ -8,7 +8,7 @@ import { startSecondApp, type SecondApp } from '../../../support/second-app.ts';
 import { openSfera, type Sfera } from '../../../support/sfera.ts';
 import { openSignedIn, openSocket } from '../../raw-http.ts';
 
-/** Token expiry on an open socket, for every client setup; documented in docs/events.md. */
+/** What happens on an open socket when its token is missing, wrong or expires. docs/events.md documents it for clients. */
 
 let app: Sfera;
 beforeAll(async () => void (app = await openSfera()));
