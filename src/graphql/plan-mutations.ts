@@ -26,7 +26,10 @@ mutation('planImport', {
       type: RosterFormatEnum,
       description: 'The format that the file must have. Default: the server recognises the format by the names of files and columns.',
     }),
-    schoolYearId: id(t, 'SchoolYear', { description: 'The school year of the classes in the file. Default: the current year.' }),
+    schoolYearId: id(t, 'SchoolYear', {
+      description:
+        'The school year of the classes in the file. Default: the current year. If a plan has moved the pupils into the next year already: the next year.',
+    }),
     system: t.string({ description: 'The system whose IDs the file holds, up to 50 characters. Default: `roster`.' }),
     isPartial: t.boolean({
       description:
@@ -156,7 +159,7 @@ mutation('schedulePlan', {
 
 mutation('undoPlan', {
   description:
-    'Undoes an applied plan: restores the previous roles, classes, assignments and names, and archives the classes that the plan created. Changes nothing if the plan is undone already. CONFLICT if something depends on a row, for example if a person has joined since: `message` names the lines.',
+    'Undoes an applied plan: restores the previous roles, classes, assignments and names, and archives the classes that the plan created. People who had left the school by the plan are not added again to the chats to which somebody had added them by hand. Changes nothing if the plan is undone already. CONFLICT if something depends on a row, for example if a person has joined since: `message` names the lines.',
   returns: 'Plan',
   inputDescription: 'The plan to undo.',
   input: (t) => ({

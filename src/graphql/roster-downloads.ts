@@ -36,7 +36,7 @@ const RosterDownloadRef = builder
 
 mutation('exportRoster', {
   description:
-    "Makes a one-time link to a file of the school's people and classes in the present school year, which `planImport` reads without changing anything. The file is written when it is downloaded, and the event `ROSTER_EXPORTED` is recorded then. Every call makes another link. For a service the file has no e-mail addresses.",
+    "Makes a one-time link to a file of the school's people and classes in the current school year, which `planImport` reads without changing anything. If a plan has moved the pupils into the next year already, the file has the classes of the next year. The file is written when it is downloaded, and the event `ROSTER_EXPORTED` is recorded then. Every call makes another link. For a service the file has no e-mail addresses.",
   returns: RosterDownloadRef,
   inputDescription: 'The school, and how to write the file.',
   input: (t) => ({

@@ -106,7 +106,7 @@ mutation('updateSchool', {
     region: t.string({ description: 'The region of the Russian Federation, up to 100 characters; null clears it.' }),
     timeZone: t.string({
       description:
-        'The IANA time zone, such as Asia/Yekaterinburg; INVALID for an unknown time zone, or for an offset such as +05:00. Null keeps the present time zone.',
+        'The IANA time zone, such as Asia/Yekaterinburg; INVALID for an unknown time zone, or for an offset such as +05:00. Null keeps the present time zone. Plans that are scheduled for the start of their school year are scheduled for that start in the new time zone.',
     }),
     externalIds: t.field({
       type: [ExternalIdInputType],

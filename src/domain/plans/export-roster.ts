@@ -34,7 +34,8 @@ interface ExportInput {
 }
 
 /**
- * Returns the people and classes of a school in the present year, as a roster. An import of this roster changes nothing.
+ * Returns the people and classes of a school in the year of `workingYearOf`, as a roster. An import of this roster changes
+ * nothing.
  * Regulation 1.5.
  * @throws NOT_FOUND, FORBIDDEN.
  */
