@@ -117,7 +117,7 @@ async function middleCursor(client: pg.Client, schoolId: string, list: string, s
     `select u.id, u.sort_key from app_user u join role_grant g on g.user_id = u.id where g.school_id = $1 and g.role = 'STUDENT' order by u.sort_key, u.id offset $2 limit 1`,
     [schoolId, Math.floor(size / 2)],
   );
-  return encode(['person', row!.sort_key, row!.id]);
+  return encode(['person by sortKey asc', row!.sort_key, row!.id]);
 }
 
 interface Growth {

@@ -1,5 +1,5 @@
 import { dayIn, yearAround } from '../../src/domain/school-years.ts';
-import { transaction } from '../../src/db/transaction.ts';
+import { mutate } from '../../src/domain/context.ts';
 import { exportInTransaction } from '../../src/domain/plans/export-roster.ts';
 import { writeList } from '../../src/roster/list-writer.ts';
 import { senderOf } from './import-lists.ts';
@@ -94,7 +94,7 @@ export async function workOf(app: Sfera, schoolId: string): Promise<string[]> {
 export async function exported(app: Sfera, schoolId: string): Promise<string> {
   let bytes = '';
   const rollBack = new Error('roll back');
-  const exporting = transaction(app.db, async (tx) => {
+  const exporting = mutate(app.operator, async (tx) => {
     const { roster } = await exportInTransaction(app.operator, tx, { schoolId, format: 'ONE_ROSTER_1_2' });
     bytes = JSON.stringify(roster) + writeList(roster).toString();
     throw rollBack;
