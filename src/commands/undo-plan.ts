@@ -24,7 +24,7 @@ async function undo({ operator }: Opened, values: Values, language: Language): P
   const report = new PlanReport(operator, plan, language);
   const { rows, planId } = await report.result();
   const errors: Notice[] = [];
-  const [status, exitCode] = await undoOrExplain(operator, plan, { language, errors });
+  const [status, exitCode] = await undoOrExplain(operator, plan, { language, errors, hasEnded: rows.end > 0 });
   if (values.json === true) return { lines: [JSON.stringify({ rows, errors, planId }, null, 2)], exitCode };
   const total: Message = [
     `План ${planId}: добавлено — ${rows.add}, изменено — ${rows.change}, завершено — ${rows.end}.`,
@@ -32,6 +32,15 @@ async function undo({ operator }: Opened, values: Values, language: Language): P
   ];
   return { lines: [report.say(total), ...report.table(['Ошибки', 'Errors'], errors, errors.length), report.say(status)], exitCode };
 }
+
+const undone: Message = [
+  'План отменён: классы, роли и назначения прежние.',
+  'The plan was undone: classes, roles and assignments are as before.',
+];
+const undoneWithLeavers: Message = [
+  `${undone[0]} Тех, кто выбывал из школы, верните в чаты, куда их добавляли вручную.`,
+  `${undone[1]} Add the people who had left the school to the chats to which somebody had added them by hand.`,
+];
 
 async function findPlan({ db }: Opened['operator'], { id, schoolId }: { id: string; schoolId: string }): Promise<Plan> {
   const plan = isUuid(id) ? await db.prisma.plan.findFirst({ where: { id, schoolId } }) : null;
@@ -47,7 +56,7 @@ async function findPlan({ db }: Opened['operator'], { id, schoolId }: { id: stri
 async function undoOrExplain(
   operator: Opened['operator'],
   plan: Plan,
-  { language, errors }: { language: Language; errors: Notice[] },
+  { language, errors, hasEnded }: { language: Language; errors: Notice[]; hasEnded: boolean },
 ): Promise<[status: Message, exitCode: Outcome['exitCode']]> {
   if (plan.state === 'UNDONE')
     return [['План уже отменён. Ничего не изменено.', 'The plan has been undone already. Nothing was changed.'], 0];
@@ -55,13 +64,7 @@ async function undoOrExplain(
   try {
     progress.show(language === 'ru' ? 'Отмена' : 'Undoing');
     await undoPlan(operator, { planId: plan.id });
-    return [
-      [
-        'План отменён: классы, роли и назначения прежние. Того, кто из-за плана выбыл из школы, верните в чаты, куда его добавляли вручную.',
-        'The plan was undone: classes, roles and assignments are as before. Add whoever had left the school to the chats to which somebody had added them by hand.',
-      ],
-      0,
-    ];
+    return [hasEnded ? undoneWithLeavers : undone, 0];
   } catch (refusal) {
     if (!(refusal instanceof Refusal)) throw refusal;
     errors.push(errorOf(refusal, language));
