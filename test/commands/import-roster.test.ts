@@ -114,7 +114,9 @@ describe('npx sfera undo', () => {
     const [, ...args] = /npx sfera (undo) (\S+) (--school) (\S+)/.exec(out)!;
     const undone = await cli(...args);
     expect(undone).toMatchObject({ code: 0, error: '' });
-    expect(undone.out).toMatch(/^Plan \S+: 1 added, 0 changed, 0 ended\.\nThe plan was undone: classes, roles and assignments are as before\.\n$/);
+    expect(undone.out).toMatch(
+      /^Plan \S+: 1 added, 0 changed, 0 ended\.\nThe plan was undone: classes, roles and assignments are as before\.\n$/,
+    );
     const people = () =>
       cli.store.use((db) => db.prisma.roleGrant.count({ where: { schoolId, user: { surname: 'Новиков' }, endedAt: null } }));
     expect(await people()).toBe(0);

@@ -52,10 +52,7 @@ export interface RightsSubscription {
 
 /** Milliseconds between sweeps. A stream without rights must end within a second. */
 const sweepIntervalMs = 700;
-/**
- * The number of entries with the oldest rights that each sweep loads. A sweep also loads all invalidated entries and
- * all services.
- */
+/** The number of entries with the oldest rights that each sweep loads, besides all invalidated entries and all services. */
 const sweepSize = 50;
 const batchSize = 1000;
 

@@ -133,18 +133,12 @@ const weightOf = (text: string, tokens: number): number => 4000 + 2 * text.lengt
  */
 const chargeOf = (tokens: number): number => Math.ceil(tokens * (8 + tokens / 50));
 
-/**
- * Charge of the new documents that one account or address may send in a minute: their characters plus `chargeOf`
- * their tokens.
- */
+/** Limit of the new documents of one account or address in a minute: their characters plus `chargeOf` their tokens. */
 const newPerMinute = { account: 3 * 1024 * 1024, address: 128 * 1024 };
 
 const sha256Pattern = /^[0-9a-f]{64}$/i;
 
-/**
- * Returns an error of the protocol. Its message is the same in both languages, because clients compare it. The status
- * is 200, as in Apollo Server.
- */
+/** Returns an error with status 200, as Apollo Server does. Its message has one language, because clients compare it. */
 const protocolError = (code: string, message: string): RequestError => new RequestError(code, [message, message], { status: 200 });
 
 const mismatch = (): RequestError =>
@@ -292,10 +286,7 @@ function validateDocument(document: DocumentNode): void {
   }
 }
 
-/**
- * Adds the code to a validation error. graphql-js stops with the message `Validation aborted.` if it has compared overlapping
- * fields for 500,000 steps.
- */
+/** Adds the code to a validation error. After 500,000 comparisons of overlapping fields, graphql-js says `Validation aborted.` */
 const validationError = (error: GraphQLError): GraphQLError => {
   if (error.message === 'Validation aborted.')
     return new RequestError('DOCUMENT_TOO_COMPLEX', [
