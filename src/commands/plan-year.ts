@@ -68,9 +68,21 @@ async function plan({ operator }: Opened, values: Values, language: Language): P
       ...status.map((line) => report.say(line)),
     ];
     return { lines, exitCode };
+  } catch (refusal) {
+    // A wrong option is reported as by every command. CONFLICT means that there is nothing to plan.
+    if (!(refusal instanceof Refusal) || refusal.code !== 'CONFLICT') throw refusal;
+    return refused(refusal, values, language);
   } finally {
     progress.end();
   }
+}
+
+/** Returns the outcome for a year that cannot be planned. The JSON has the form of a plan without rows. */
+function refused(refusal: Refusal, values: Values, language: Language): Outcome {
+  if (values.json !== true) return { lines: [refusal.say(language)], exitCode: 2 };
+  const rows = { add: 0, change: 0, end: 0, keep: 0, error: 0 };
+  const result = { rows, warnings: [], notes: [], errors: [errorOf(refusal, language)], planId: null };
+  return { lines: [JSON.stringify(result, null, 2)], exitCode: 2 };
 }
 
 async function inputOf(operator: Opened['operator'], values: Values): Promise<PlanYearInput> {

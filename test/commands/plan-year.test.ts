@@ -32,7 +32,9 @@ describe('npx sfera plan-year', () => {
   it('takes the decisions of the school, names what is left to decide, and refuses what is no class or grade', async () => {
     const decided = ['--graduate', '9,11', '--regroup', 'none', '--new-class', '1А', '--new-class', '10А', '--successor', '5Б=6А'];
     expect((await counts(...decided)).rows).toMatchObject({ add: 4, change: 6 });
+    expect(await planYear('--graduate', '12')).toMatchObject({ code: 1, error: expect.stringMatching(/^--graduate: /) });
     for (const [option, value] of [
+      ['--successor', '5Б=6А=7А'],
       ['--new-class', 'первый'],
       ['--successor', '5Б'],
       ['--graduate', 'все'],
@@ -58,7 +60,9 @@ describe('npx sfera plan-year', () => {
     const list = cli.file('next.csv', listOf(pupils(12, ['6А', '6Б', '10А', '11А']).filter((_, n) => n % 4 === 2)));
     const planned = await cli('import', list, '--school', cli.schoolId, '--year', next, '--dry-run', '--json');
     expect(JSON.parse(planned.out).rows).toEqual({ add: 1, change: 3, end: 0, keep: 0, error: 0 });
-    expect(await planYear('--year', next)).toMatchObject({ code: 1, error: expect.stringContaining('has no open classes') });
+    expect(await planYear('--year', next)).toMatchObject({ code: 2, out: expect.stringContaining('has no open classes') });
+    const refused = await planYear('--year', next, '--json');
+    expect([refused.code, JSON.parse(refused.out)]).toMatchObject([2, { rows: { add: 0 }, errors: [{ code: 'CONFLICT' }], planId: null }]);
     expect(await cli(...undo)).toMatchObject({ code: 0 });
     expect((await counts('--year', next)).rows).toEqual({ add: 1, change: 11, end: 8, keep: 0, error: 0 });
   });
