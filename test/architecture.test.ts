@@ -39,7 +39,7 @@ describe('imports', () => {
   });
 
   describe('are reported when they go another way', () => {
-    /** Files to plant. Each file violates the rule that stands before its path. */
+    /** Files that `beforeAll` writes to a temporary folder. Each file violates the import rule that is named before its path. */
     const planted: [rule: string, path: string, code: string][] = [
       ['reader-imports-leftwards', 'src/reader/row-view.ts', "import '../db/client.ts';"],
       ['reader-imports-leftwards', 'src/reader/select.ts', "import '../executor/executor.ts';"],
@@ -83,7 +83,7 @@ describe('imports', () => {
       ['names-that-say-something', 'src/http/helpers/texts.ts', "export const alone = '';"],
       ['names-that-say-something', 'test/index.ts', "export const alone = '';"],
     ];
-    /** Files that the planted files import. These files violate no rule. */
+    /** Files of the same folder that violate no rule. The files of `planted` import them. */
     const sound: [path: string, code: string][] = [
       ...[
         'src/config.ts',
@@ -139,8 +139,8 @@ describe('imports', () => {
 
 describe('one name everywhere', () => {
   /**
-   * Actions whose event has a different name. `planImport` and `planYear` record `plan.ready`. `endOtherSessions` records
-   * `session.ended` for each session.
+   * Actions whose event is not named after the action. `planImport` and `planYear` record `plan.ready`. `endOtherSessions`
+   * records `session.ended` for each session.
    */
   const toldAs: Record<string, string> = { 'import.plan': 'plan.ready', 'year.plan': 'plan.ready', 'otherSessions.end': 'session.ended' };
   const irregular: Record<string, string> = {

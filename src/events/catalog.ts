@@ -82,7 +82,7 @@ export const catalog = {
   'student.transferred':    event('A pupil was transferred from one class to another.', [...enrolment, 'fromEnrolmentId', 'fromClassId'], (p) => [...enrolmentTopics(p), `class:${p.fromClassId}`], rightsOfStudent),
   'student.withdrawn':      event('A pupil was withdrawn from a class.', enrolment, enrolmentTopics, rightsOfStudent),
   'enrolment.voided':       event('An enrolment was voided as a mistake, and counts as if it had never been.', enrolment, enrolmentTopics, rightsOfStudent),
-  'enrolment.restored':     event('An enrolment that a transfer had ended lasts longer, because the enrolment that the transfer started was voided.', enrolment, enrolmentTopics, rightsOfStudent),
+  'enrolment.restored':     event('The former enrolment of a transferred pupil lasts longer, because the new enrolment was voided as a mistake.', enrolment, enrolmentTopics, rightsOfStudent),
 
   'invitation.created':     event('An invitation link was created.', ['invitationId'], (p) => [school(p)]),
   'invitation.handedOver':  event('An invitation link was handed over to a person.', ['invitationId', 'userId'], (p) => [school(p), `user:${p.userId}`]),
@@ -98,7 +98,7 @@ export const catalog = {
   'plan.failed':            event('The file of a planned import could not be read.', ['planId'], (p) => [school(p)]),
   'planRow.edited':         event('A person decided whether a row of a plan is applied.', ['planId', 'planRowId'], (p) => [school(p)]),
   'plan.scheduled':        event('The time at which the server applies a plan was set, changed or removed.', ['planId'], (p) => [school(p)]),
-  'plan.refused':          event('The server could not apply a scheduled plan. The plan has the reason, and is not scheduled any more.', ['planId'], (p) => [school(p)]),
+  'plan.refused':          event('The server could not apply a scheduled plan. `Plan.refusal` has the reason. The plan is no longer scheduled.', ['planId'], (p) => [school(p)]),
   'plan.applied':           event('A plan was applied. The changes have their own events, with the same causation.', ['planId'], (p) => [school(p)]),
   'plan.undone':            event('An applied plan was undone. The reversed changes have their own events, with the same causation.', ['planId'], (p) => [school(p)]),
   'roster.exported':        event('The people and classes of the school were downloaded as a file, or exported by the operator.', [], (p) => [school(p)]),
@@ -108,7 +108,7 @@ export const catalog = {
   'chat.archived':          event('A chat became read-only, by itself or together with its class.', ['chatId'], (p) => [school(p), `chat:${p.chatId}`]),
   'chat.unarchived':        event('A chat is active again, because its class was unarchived.', ['chatId'], (p) => [school(p), `chat:${p.chatId}`]),
   'chatMember.added':       event('A person became a member of a chat: another person added them, or they got a role, an enrolment or an assignment.', ['chatId', 'userId'], memberTopics, rightsOfUser),
-  'chatMember.removed':     event('A person is no longer a member of a chat: they left, were removed, or lost what made them a member.', ['chatId', 'userId'], memberTopics, rightsOfUser),
+  'chatMember.removed':     event('A person is no longer a member of a chat: they left, another person removed them, or their role, enrolment or assignment ended.', ['chatId', 'userId'], memberTopics, rightsOfUser),
   'chatMember.promoted':    event('A member became a moderator, or a moderator became the owner.', ['chatId', 'userId'], memberTopics, rightsOfUser),
   'chatMember.demoted':     event('A moderator became a member, or the owner lost the ownership.', ['chatId', 'userId'], memberTopics, rightsOfUser),
 };

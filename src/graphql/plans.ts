@@ -31,7 +31,7 @@ const OperationEnum = builder.enumType('PlanOperation', {
     ADD: { description: 'Creates the class, the subject, the person or the assignment.' },
     CHANGE: { description: 'Changes an object that exists: `fields` holds the old and the new values.' },
     END: { description: 'Ends the roles of a person who leaves, ends an assignment, or archives a class whose school year ends.' },
-    KEEP: { description: 'Changes nothing. If `code` is set, a rule or a person withheld the change in `proposed`.' },
+    KEEP: { description: 'Changes nothing. If `code` is set, a rule prevents the change in `proposed`, or a person excluded the row.' },
     ERROR: { description: 'Cannot be applied. `code` and `message` say why.' },
   } as const,
 });
@@ -96,7 +96,7 @@ node('Plan', {
     system: t.exposeString('system', { description: 'The system whose external IDs the file holds.' }),
     coveredCount: t.exposeInt('coveredCount', {
       description:
-        'The number of people of the school whom the file covers. A covered person who is missing from the file leaves the school. The `threshold` of `applyPlan` is a share of this number. For the source YEAR, the number of pupils in the plan.',
+        'The number of people of the school whom the file should list. Such a person leaves the school if the file does not list them. For a file of changes, which need not list anyone, the number of all people with a role in the school. For the source YEAR, the number of pupils in the plan. The `threshold` of `applyPlan` is a share of this number.',
     }),
     counts: t.field({
       type: CountsRef,
@@ -117,7 +117,7 @@ node('Plan', {
     refusal: t.string({
       nullable: true,
       description:
-        'Why the server did not apply the plan at its time, in Russian, or in English if Accept-Language prefers it; null if there was no such refusal, or the plan was scheduled again.',
+        'Why the server could not apply the scheduled plan. In Russian, or in English if Accept-Language prefers English. Null if there was no such failure, or if the plan was scheduled again.',
       resolve: ({ refusalRu, refusalEn }, _args, ctx) => (ctx.language === 'ru' ? refusalRu : refusalEn),
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the plan was made.' }),
@@ -162,7 +162,8 @@ node('PlanRow', {
     operation: t.expose('operation', { type: OperationEnum, description: 'What the row does.' }),
     proposed: t.expose('proposed', {
       type: OperationEnum,
-      description: 'What the row would do. Differs from `operation` for a row that a rule or a person withheld.',
+      description:
+        'The operation that the file or the new school year asks for. Differs from `operation` if a rule prevents the change, or if a person excluded the row.',
     }),
     file: t.exposeString('file', {
       nullable: true,
@@ -172,7 +173,7 @@ node('PlanRow', {
     code: t.exposeString('code', {
       nullable: true,
       description:
-        'A stable code: why the row is in ERROR or KEEP, or what the row leaves out. Null if the row does all that the file asks for.',
+        'A stable code. In ERROR, why the row cannot be applied. In KEEP, why the row changes nothing. In other operations, which part of the change the row leaves out. Null if the row does all that the file asks for.',
     }),
     message: t.string({
       nullable: true,
@@ -182,7 +183,7 @@ node('PlanRow', {
     fields: t.field({
       type: [FieldRef],
       description:
-        'The fields that the row changes, or would change if it were not withheld. Empty if the file asks for no change, and in ERROR.',
+        'The fields that the row changes. In KEEP, the fields that the operation in `proposed` would change. Empty in ERROR, and if the file asks for no change.',
       resolve: (row) => fieldsOf(row),
     }),
   }),

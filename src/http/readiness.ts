@@ -9,7 +9,7 @@ const answerWithinMs = 2000;
 /** Milliseconds for which a status is cached, so that many probes cost as much as one. */
 const cachedMs = 1000;
 
-/** Inserts no row into the event log, but fails if the database cannot write the log. */
+/** A statement that inserts no row into the event log, but fails if the database cannot write to the log. */
 const append = `with head as (update event_head set seq = seq where false)
   insert into event (school_id, seq, type, topics, payload, actor, causation, at)
   select school_id, seq, type, topics, payload, actor, causation, at from event where false`;
@@ -18,7 +18,7 @@ export class Readiness {
   readonly #db: Pick<Database, 'pool' | 'reads'>;
   #status: Status = 'no database';
   #checkedAt = -Infinity;
-  /** The running check. No other check starts before the database has answered it. */
+  /** The running check. The next check starts only after the database has answered this one. */
   #checking: Promise<void> | undefined;
 
   constructor(db: Pick<Database, 'pool' | 'reads'>) {

@@ -75,7 +75,7 @@ export function contextFor(
 export interface AuthenticatedRequest {
   actor: Actor;
   credential: Credential | null;
-  /** The account whose limits apply. */
+  /** The account whose limits apply: of the user or the service; of the network address for a request without credentials. */
   account: Account;
   language: Language;
   address: string | null;
@@ -143,8 +143,8 @@ export class RequestContexts {
   create(request: AuthenticatedRequest, requestInfo: RequestInfo, document: KnownDocument, isQuery: boolean): RequestContext {
     const { actor, credential, account } = request;
     const selection = isQuery ? document.selectedFields : undefined;
-    // Sets fields of the object that `contextFor` made, because `renew` copies that object. Hot path: `Object.assign`
-    // took a microsecond longer.
+    // Adds the fields to the object that `contextFor` made, because `renew` returns a copy of that object. Hot path:
+    // `Object.assign` took a microsecond longer than these assignments.
     const context = contextFor(this.#deps, actor, requestInfo, { credential, selection, rows: this.#rows }) as RequestContext;
     context.account = account;
     context.document = document;
@@ -153,8 +153,8 @@ export class RequestContexts {
   }
 
   /**
-   * Returns the context with the present rights and with new loaders. A method instead of a closure on the context,
-   * which V8 kept until a full GC (docs/profile.md).
+   * Returns a copy of the context with the present rights and with new loaders. This is a method, because V8 kept a
+   * closure on the context until a full GC (docs/profile.md).
    * @throws UNAUTHENTICATED
    */
   async reload(context: RequestContext): Promise<RequestContext> {

@@ -13,7 +13,7 @@ import type { Logger } from '../logger.ts';
 
 /** Milliseconds that a worker may take to send its metrics. */
 const answerWithinMs = 1000;
-/** Milliseconds that the primary process may take to send the sum. */
+/** Milliseconds that the primary process may take to add up the metrics of all workers and send the result. */
 const gatherWithinMs = 3000;
 
 type MetricsJson = object[];
@@ -21,7 +21,7 @@ type MetricsJson = object[];
 type ToPrimary = { scrape: 'all'; id: string } | { scrape: 'own'; id: string; metrics: MetricsJson | null };
 type ToWorker = { scrape: 'own'; id: string } | { scrape: 'all'; id: string; text: string };
 
-/** In a worker: returns the metrics of all workers. @throws NoAnswer when the primary process does not answer. */
+/** In a worker: returns the metrics, summed over all workers. @throws NoAnswer when the primary process does not answer. */
 export function scrapeAll(): Promise<string> {
   const id = randomUUID();
   return new Promise((resolve, reject) => {
@@ -52,7 +52,10 @@ export function answerScrapes(registry: Registry): void {
   });
 }
 
-/** In the primary process: answers the workers' requests for the sum. @param listening the listening workers. */
+/**
+ * In the primary process: answers workers that ask for the metrics of all workers.
+ * @param listening the listening workers, whose metrics are added up.
+ */
 export function gatherScrapes(listening: ReadonlySet<Worker>, log: Logger): void {
   const gatherer = new MetricsGatherer(listening);
   cluster.on('message', (worker, message: ToPrimary) => {
@@ -65,7 +68,7 @@ export function gatherScrapes(listening: ReadonlySet<Worker>, log: Logger): void
   });
 }
 
-/** A scrape that waits for metrics of workers. */
+/** A scrape for which the primary process collects the metrics of the workers. */
 interface Scrape {
   pending: Set<Worker>;
   received: MetricsJson[];
@@ -89,7 +92,7 @@ class MetricsGatherer {
     this.#listening = listening;
   }
 
-  /** Returns the sum of the metrics as text. */
+  /** Returns the metrics as text, each summed over all workers that answered. */
   async gather(): Promise<string> {
     const { pending, received } = await this.#ask();
     this.#workers.set(received.length);
@@ -97,7 +100,7 @@ class MetricsGatherer {
     return AggregatorRegistry.aggregate([...received, await this.#registry.getMetricsAsJSON()]).metrics();
   }
 
-  /** Takes the metrics of a worker; null if the worker could not read them. */
+  /** Adds the metrics of a worker to its scrape. `metrics` is null if the worker could not read them. */
   take(worker: Worker, { id, metrics }: { id: string; metrics: MetricsJson | null }): void {
     const scrape = this.#scrapes.get(id);
     if (!scrape?.pending.delete(worker)) return;

@@ -11,7 +11,8 @@ export interface OpenConnection {
 /**
  * Checks the connections every second. Disconnects a client that has read nothing for `stalledAfterMs` although bytes
  * wait for it. Returns a function that stops the checks.
- * @param connections yields the open connections. If a socket occurs twice, its first connection counts.
+ * @param connections yields the open connections. A WebSocket occurs twice, since its TCP socket is also a connection of
+ *   the HTTP server. Only the first connection of a socket is checked.
  */
 export function watchStalled(connections: () => Iterable<OpenConnection>, stalledAfterMs: number, log: Logger): () => void {
   const detector = new StallDetector(stalledAfterMs, log);

@@ -6,7 +6,10 @@ import type { Message } from '../errors.ts';
  * missing here.
  */
 
-/** Returns a message in both languages. @param reason the message of the wrapped error. `message` may end with this text. */
+/**
+ * Returns a message in both languages.
+ * @param reason the message of the error that graphql-js wrapped. A message about a variable may end with this text.
+ */
 export function translate(message: string, reason?: string): Message {
   const variable = /^Variable "\$\w+" got invalid value /.exec(message)?.[0];
   if (variable === undefined) {

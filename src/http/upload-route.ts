@@ -34,8 +34,8 @@ export class UploadRoute {
   }
 
   /**
-   * Streams the body to the data folder and answers 201. Before this answer, the client may send the bytes again from
-   * the beginning.
+   * Streams the body to the data folder and answers 201. A client that has not received this answer may send the bytes
+   * again from the beginning.
    * @throws 401 without a valid token, 404 for an unknown upload, 409 for an upload that has arrived, 413 for more bytes
    *   than announced, 400 for fewer bytes.
    */
@@ -74,7 +74,7 @@ const statuses: Partial<Record<RefusalCode, number>> = { INVALID: 400, FORBIDDEN
 async function receive(request: IncomingMessage, { size }: Upload, file: string): Promise<void> {
   if (Number(request.headers['content-length'] ?? 0) > size) throw tooLarge(size);
   let received = 0;
-  // The request stays open when the file is refused, so that the client gets the answer.
+  // Keeps the connection open when the file is refused, so that the client receives the error.
   const chunks = request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
   const counted = async function* () {
     for await (const chunk of chunks) {

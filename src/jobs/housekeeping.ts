@@ -12,7 +12,7 @@ import type { Logger } from '../logger.ts';
 /** Deletes expired data. A step may run twice, and in several processes at once, without harm. */
 
 const intervalMs = 3_600_000;
-/** Events that one statement deletes. More events would hold the school's log for too long. */
+/** Events that one statement deletes. Deleting more of them would lock the school's event log for too long. */
 const batch = 5000;
 /** Milliseconds that `close` waits for the current run. */
 const closeWithinMs = 1000;
@@ -77,8 +77,8 @@ export async function deleteOldUploads(db: Database, config: Config): Promise<vo
 }
 
 /**
- * Deletes events older than `days`, oldest first. The same statement raises the school's `oldest`, so that a
- * subscription to deleted events gets `ResyncRequired`.
+ * Deletes events older than `days`, oldest first. The same statement raises `event_head.oldest` of the
+ * school, so that a subscription that asks for deleted events gets `ResyncRequired`.
  */
 export async function trimLogs(db: Database, days: number): Promise<void> {
   const { rows: schools } = await db.pool.query<{ school_id: string }>('select school_id from event_head');

@@ -28,8 +28,8 @@ export interface UserActor {
   /** The person's role in each of their chats. */
   chats: ReadonlyMap<string, ChatRole>;
   /**
-   * Set only on actors that stand for several people (src/policy/recipients.ts). For other actors, `scopesByRole`
-   * computes the scopes.
+   * Set only on an actor that represents several people with the same rights (`cohortActor` in src/policy/recipients.ts). For
+   * other actors, `scopesByRole` computes the scopes.
    */
   roleScopes?: RoleScopes;
 }
@@ -64,8 +64,8 @@ export const columns = ['administrator', 'leadership', 'classTeacher', 'subjectT
 export type Column = (typeof columns)[number];
 
 /**
- * What one column of the permissions table covers for one actor: schools, classes, chats. An actor may have several
- * columns. An action is allowed if at least one of them allows it; the parts of two columns are never combined.
+ * The schools, classes and chats in which one column of the permissions table applies to an actor. An actor may have several
+ * columns. An action is allowed if at least one column alone allows it. The parts of two columns are never combined.
  */
 export interface RoleScope {
   userId: string | null;
@@ -80,7 +80,8 @@ export interface RoleScope {
   chats: ReadonlyMap<string, ChatRole>;
   scopes: readonly ServiceScope[];
   /**
-   * Set only for an actor that stands for several people. A scope whose result differs between these people calls it.
+   * Set only for an actor that represents several people with the same rights (`cohortActor`). A scope calls it if the scope's
+   * result may differ between these people.
    */
   onPersonalAccess?: () => void;
 }

@@ -109,7 +109,7 @@ export const permissions = {
 
   'enrolment.read':       row('enrolment',  '2.1 f', 'school',      'school',      'class',           'class',             'classmates/own',  'read',        'See an enrolment.'),
   'student.enrol':        row('class',      '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'roster',      'Enrol a pupil in a class.'),
-  'student.transfer':     row('class',      '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'roster',      'Transfer a pupil into or out of a class; `transferStudent` needs it for both classes.'),
+  'student.transfer':     row('class',      '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'roster',      'Transfer a pupil into or out of a class. `transferStudent` needs this permission for both classes.'),
   'student.withdraw':     row('class',      '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'roster',      'Withdraw a pupil from a class.'),
   'enrolment.void':       row('class',      '2.1 f', 'school',      '-',           '-',               '-',                 '-',               '-',           'Void an enrolment that was a mistake. The enrolment then counts as if it had never been.'),
 
@@ -137,11 +137,11 @@ export const permissions = {
   'upload.create':        row('school',     '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'roster',      'Send a file to a school.'),
   'upload.read':          row('upload',     '2.1 f', 'own',         '-',           '-',               '-',                 '-',               'own',         'See an upload and send its bytes.'),
   'import.plan':          row('school',     '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'roster',      'Plan the import of a roster file into a school.'),
-  'year.plan':            row('school',     '2.1 b', 'school',      '-',           '-',               '-',                 '-',               '-',           'Plan the turn of the school year.'),
+  'year.plan':            row('school',     '2.1 b', 'school',      '-',           '-',               '-',                 '-',               '-',           'Plan the change to a new school year: the next grade of each class, graduation, and class teachers.'),
   'plan.read':            row('plan',       '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'own',         'See a plan and its rows.'),
   'planRow.edit':         row('plan',       '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'own',         'Exclude or include a row of a plan.'),
   'plan.apply':           row('plan',       '2.1 f', 'school',      '-',           '-',               '-',                 '-',               'own',         'Apply a plan.'),
-  'plan.schedule':        row('plan',       '2.1 f', 'school',      '-',           '-',               '-',                 '-',               '-',           'Set when the server applies a plan, or that it does not.'),
+  'plan.schedule':        row('plan',       '2.1 f', 'school',      '-',           '-',               '-',                 '-',               '-',           'Schedule a plan: set, change or remove the time at which the server applies it.'),
   'plan.undo':            row('plan',       '2.1 f', 'school',      '-',           '-',               '-',                 '-',               '-',           'Undo an applied plan.'),
 
   'roster.export':        row('school',     '1.5',   'school',      '-',           '-',               '-',                 '-',               'read',        'Download the roster of a school: its people with their birth dates, roles and classes. E-mail addresses are in it only for those who may see them.'),

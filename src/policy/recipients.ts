@@ -93,8 +93,8 @@ export function rightsKey(actor: UserActor | ServiceActor): string {
 
 /**
  * Returns an actor without a person, which represents all actors with the same `rightsKey`.
- * @param onPersonalAccess is called when code reads who the actor is, or uses a scope that depends on the person.
- *   What that code computes may then differ between the represented actors.
+ * @param onPersonalAccess is called when code reads who the actor is, or uses a scope that depends on the person. The
+ *   result of that code may then be wrong for some of the represented actors.
  */
 export function cohortActor(actor: UserActor | ServiceActor, onPersonalAccess: () => void = () => undefined): UserActor | ServiceActor {
   if (actor.kind === 'service') return actor;
@@ -139,7 +139,10 @@ class CohortActor implements UserActor {
   }
 }
 
-/** Returns an actor that stands for any person. @param onAccess is called when code reads its identity or rights. */
+/**
+ * Returns an actor with no identity and no rights, to find out whether code depends on the actor.
+ * @param onAccess is called when the code reads the identity or the rights of the actor.
+ */
 export const probeActor = (onAccess: () => void): UserActor => new ProbeActor(onAccess);
 
 class ProbeActor implements UserActor {

@@ -1,7 +1,7 @@
 import type { RoleScope, ServiceScope } from './actor.ts';
 
 /**
- * Defines scopes. Also has the scopes that several nouns use. The scopes of each noun are in
+ * The type of a scope, and the scopes that several nouns use. The scopes of each noun are in
  * src/policy/scopes/<noun>.ts; src/policy/permissions.ts collects them.
  */
 
@@ -13,13 +13,13 @@ export type Filter = Record<string, unknown>;
  * filter. test/policy/scopes.test.ts compares the two on a real database.
  */
 export interface Scope<Facts> {
-  /** The rows that the scope covers, for docs/policy.md. */
+  /** Describes the rows for which the scope holds. scripts/docs.ts prints it in docs/policy.md. */
   description: string;
   holds(role: RoleScope, facts: Facts): boolean;
   where(role: RoleScope): Filter;
   /**
-   * Scopes of the same noun that cover at least the rows of this scope. If a cell of the permissions table names one of
-   * them too, `can` and `where` skip this scope.
+   * Wider scopes of the same noun: they hold for every row for which this scope holds. If a cell of the permissions table
+   * names one of them too, `can` and `where` skip this scope.
    */
   impliedBy?: readonly string[];
 }

@@ -142,7 +142,7 @@ export class PipelinedPool implements Reads {
     const index = this.#connections.indexOf(connection);
     if (index < 0) return;
     this.#connections[index] = undefined;
-    // `end` lets a connection that works receive the answers to its statements in flight first.
+    // If the connection still works, `end` closes it only after the answers to its statements in flight have arrived.
     connection.client.end().catch(() => undefined);
     if (!this.#isEnded && error !== undefined) this.#options.onLost(error);
   }

@@ -88,7 +88,7 @@ export type Plain<Row> = { -readonly [Column in keyof Row]: Row[Column] };
 /** Copies the columns of a row to a plain object. Spreading a row view would copy no column. */
 export const plain = <Row extends object>(row: Row): Plain<Row> => (row instanceof RowView ? row.toJSON() : { ...row }) as Plain<Row>;
 
-/** The RowView subclass of a list of columns. */
+/** A subclass of RowView for rows with certain columns. `createView` creates it. */
 export interface RowViewClass {
   new (buffer: WireBuffer, at: number): RowView;
   /** Indexes of the columns whose text is the value, by name. */

@@ -5,7 +5,7 @@ import { columnOf, condition, conjunction, fromModel, joinOne, order, parameter,
 export interface SelectOptions {
   where: Filter;
   orderBy?: readonly object[];
-  /** Returns only the first of the rows that are equal in these columns. The order must start with these columns. */
+  /** Of several rows with the same values in these columns, returns only the first. The order must start with these columns. */
   distinct?: readonly string[];
   limit?: number;
   /** The columns to read; all by default. */
@@ -80,7 +80,7 @@ export class SelectSql {
 
   /**
    * Selects the rows of each parent separately. This is fast if the order uses no column of a joined table: PostgreSQL
-   * then reads just the rows of the pages, by an index.
+   * then reads only the rows that it returns, by an index.
    */
   get lateral(): string {
     const rows = this.#select(numbered(this.#expressions), this.#isChild('"parent"."id"'));
@@ -88,8 +88,9 @@ export class SelectSql {
   }
 
   /**
-   * Sorts the rows of all parents together, and selects one row more than all pages can hold. If that extra row is
-   * missing, the pages are complete. It is nearly always missing.
+   * Selects the rows of all parents together, up to one row more than the pages of all parents can hold. If the result has
+   * fewer rows, as nearly always, it contains all rows of all parents. Otherwise rows may be missing, and `findByParents`
+   * executes `ranked` instead.
    */
   get unranked(): string {
     const maxRows = `cardinality(${this.#parentParameter}::uuid[]) * ${this.#limit}`;

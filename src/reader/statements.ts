@@ -20,7 +20,7 @@ export interface StatementEntry {
 /** Maximum number of prepared statements. Each connection keeps a plan of each prepared statement. */
 export const maxPrepared = 500;
 
-/** Largest size in bytes of each of the two caches. */
+/** Largest size in bytes of each of the two caches: of statements that were used once, and of named statements. */
 const maxSize = 16 * 1024 * 1024;
 
 /**

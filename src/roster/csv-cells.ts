@@ -1,6 +1,6 @@
 /**
- * Cells that a spreadsheet would run as a formula. A writer puts an apostrophe before such a cell, which makes it text. A
- * reader removes this apostrophe.
+ * Handles CSV cells that a spreadsheet would run as a formula. The writers of src/roster put an apostrophe before such a cell,
+ * which makes the cell text. The readers remove this apostrophe.
  */
 
 const formula = /^[=+\-@\t\r＝＋－＠]/u;

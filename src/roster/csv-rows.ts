@@ -19,8 +19,8 @@ const delimiterNames: Readonly<Record<string, string>> = { ';': '«;»', '\t': '
 
 /**
  * Yields the rows of a file, without blank rows. Warns of an unusual encoding, line end or delimiter.
- * @param isStrict whether to warn of what spreadsheet programs write: a delimiter other than the comma, and a byte order
- *   mark in UTF-8.
+ * @param isStrict whether to warn of a delimiter other than the comma, and of a byte order mark in UTF-8. Spreadsheet
+ *   programs write both, so the Russian list may have them without a warning.
  * @throws UnreadableRoster if the file is empty or is not text, if it has too many rows, or if a row is too long or has a
  *   quotation mark that is not closed.
  */
@@ -37,8 +37,8 @@ export async function* readRows(file: SourceFile, notices: NoticeLog, isStrict: 
 
 async function* parseRows(file: SourceFile, text: Readable, delimiter: string): AsyncGenerator<CsvRow> {
   /**
-   * The last line of the newest row that the parser has finished. A parser error is in the row that starts on the next line.
-   * The loop below cannot tell this line, because it receives rows later than the parser finishes them.
+   * The last line of the newest row that the parser has finished. An error of the parser is in the row after it. The loop
+   * below cannot count this line, because it receives a row later than the parser finishes it.
    */
   let parsedLine = 0;
   const parser = text.pipe(
@@ -78,8 +78,8 @@ const isBlank = ({ line, cells }: CsvRow): boolean =>
   cells.every((cell) => cell.trim() === '') || (line === 1 && cells.length <= 2 && /^sep=$/i.test(cells[0]!));
 
 /**
- * The first bytes, in hexadecimal, of Excel workbooks, which people upload instead of CSV files: of the old format `.xls`,
- * and of a ZIP archive, since the new format `.xlsx` is one.
+ * The first bytes of Excel workbooks, in hexadecimal. People upload workbooks instead of CSV files. The first entry is for
+ * `.xls`. The second is for ZIP archives, because an `.xlsx` file is a ZIP archive.
  */
 const workbookStarts = ['d0cf11e0', '504b0304'];
 

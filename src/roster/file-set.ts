@@ -3,7 +3,8 @@ import { type NoticeLog, unreadable } from './notices.ts';
 import type { SourceFile } from './source-file.ts';
 
 /**
- * bulk: the file lists everything. delta: the file lists only changes. absent: there is no such file, or the manifest says so.
+ * bulk: the file lists everything. delta: the file lists only changes. absent: the file does not exist, or the manifest
+ * declares it as absent.
  */
 export type FileMode = 'bulk' | 'delta' | 'absent';
 

@@ -120,8 +120,8 @@ export class MembershipAssembler {
   }
 
   /**
-   * Corrects the roles of people who have a membership in a role that the file does not state for them. Such a person is
-   * STUDENT or TEACHER only if a membership says so, and keeps the other roles that the file states.
+   * Corrects the roles of people. If a person's memberships need a role that the file does not state for the person, the
+   * memberships alone decide whether the person is STUDENT and TEACHER. Other roles stay as the file states them.
    */
   #settleRoles(): void {
     const { notices } = this.#builder;

@@ -125,7 +125,7 @@ export class OneRosterTables {
     }));
   }
 
-  /** Returns one course for each subject and, because a class must have a course, one for each grade. */
+  /** Returns a course for each subject, and a course for each grade. OneRoster requires that each class has a course. */
   #courses(): TableRecord[] {
     const fields = { schoolYearSourcedId: this.#yearId, orgSourcedId: this.#schoolId };
     const grades = [...new Set([...this.#classes.values()].map(({ grade }) => grade))].sort((a, b) => a - b);

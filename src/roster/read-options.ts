@@ -5,7 +5,7 @@ export interface ReadRosterOptions {
   readonly format?: RosterFormat;
   /** External ids of the school. If a file has several schools, the school with one of these ids is read. */
   readonly schoolIds?: readonly string[];
-  /** Whether the file states only a part of the school, such as one class. Then nothing that is missing from it has ended. */
+  /** Whether the file lists only a part of the school, such as one class. What is missing from it then stays as it is. */
   readonly isPartial?: boolean;
   /** Rows with an end date on or before this day count as ended. `YYYY-MM-DD`. Default: today in UTC. */
   readonly today?: string;

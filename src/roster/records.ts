@@ -65,7 +65,7 @@ export interface MembershipRecord {
   readonly at: RosterPlace;
 }
 
-/** Which files are complete: what is missing from a complete file has ended. */
+/** Which files are complete. An object that is missing from a complete file has ended. */
 export interface RecordCoverage {
   readonly users: boolean;
   readonly sections: boolean;

@@ -91,7 +91,7 @@ export class RosterBuilder {
     if (added.isActive) this.#current.set(added.person, added);
   }
 
-  /** Returns the roster. A part counts as covered if `covers` says so, unless `lose` named this part. */
+  /** Returns the roster. @param covers the parts that the file lists completely. A part that `lose` named becomes false. */
   build(format: RosterFormat, covers: RosterCoverage): Roster {
     const parts = Object.keys(covers) as (keyof RosterCoverage)[];
     return {

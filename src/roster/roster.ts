@@ -135,9 +135,9 @@ export interface RosterNotices {
 export const maxNotices = 1000;
 
 /**
- * What a file states. The reader keeps a row that has an error, with `hasError`, or leaves the row out. If a person or a
- * class could then seem to have ended, `covers` is false for that part. If the whole file could not be read, all lists except
- * `warnings` and `errors` are empty.
+ * What a file states. The reader keeps a row that has an error, with `hasError`, or leaves the row out. A row that is left out
+ * must not look like a person or a class that has ended, so `covers` is then false for the parts to which the row may belong.
+ * If the whole file could not be read, all lists except `warnings` and `errors` are empty.
  */
 export interface Roster {
   /** Null if the format was not recognised. */

@@ -73,8 +73,8 @@ export class SectionInterpreter {
   }
 
   /**
-   * Returns the key of the class that the code of the section names. If there is none, returns the class that the start of
-   * the title names. If the roster lacks that class and the section is active, adds the class.
+   * Returns the key of the class that the section's code names. If the roster has no such class, uses the class name at the
+   * start of the section's title. If the roster lacks that class too and the section is active, adds the class.
    */
   #classByName(section: SectionRecord): string | undefined {
     const code = parseClassName(section.code);

@@ -311,7 +311,7 @@ describe('stored OIDC data', () => {
   it('contains no code, cookie or refresh token in clear text', async () => {
     const { configuration, tokens, callback, browser } = await signedIn();
     const next = await openid.refreshTokenGrant(configuration, tokens.refresh_token!);
-    // Starts a sign-in, because the cookie of an unfinished sign-in is a secret too.
+    // Starts another sign-in. Its cookies, which the browser gets before the sign-in is finished, are secrets too.
     const client = await server.frontend();
     const query = {
       client_id: client.id,

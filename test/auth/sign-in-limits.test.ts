@@ -115,8 +115,8 @@ describe('a guesser', () => {
     const right = await isEvaluated(owner);
     await right!.succeed();
     await wave();
-    // The owner mistypes the first password. The second try has to wait until the account gets another token. The
-    // guessers cannot take this token.
+    // The owner mistypes the first password. The second try has to wait until the account gets another token. The account
+    // keeps its last token for addresses with few wrong passwords, so the guessers cannot take it.
     expect([await isEvaluated(another), await isEvaluated(another)]).toEqual([expect.anything(), undefined]);
     await pass(180);
     await wave();

@@ -53,10 +53,11 @@ export function withLanguage(path: string, language: Language): string {
 }
 
 /**
- * Returns the headers of a page: no scripts, no external content, no frames, no caching and no referrer.
+ * Returns the headers of a page. They forbid inline scripts, content of other hosts, frames around the page, caching and
+ * the referrer.
  * @param formTargets the origins to which the answer to a form of the page may redirect; browsers refuse other
  *   origins.
- * @param hasScripts whether the page has scripts of this server; inline scripts are never allowed.
+ * @param hasScripts whether the page may load script files from this server.
  */
 export function pageHeaders(formTargets: readonly string[] = [], hasScripts = false): Record<string, string> {
   const forms = ["'self'", ...formTargets].join(' ');
@@ -124,7 +125,10 @@ ${requestId !== undefined && html`<p class="small soft">${say(language, 'request
 </section>`,
 });
 
-/** Returns `formTargets` for a redirect URI: its origin, or the scheme of an app. */
+/**
+ * Returns the origin of a redirect URI, or its scheme if it belongs to an app, as the `formTargets` of `pageHeaders`. Returns
+ * an empty list for other values.
+ */
 export function formTarget(uri: unknown): string[] {
   if (typeof uri !== 'string' || !URL.canParse(uri)) return [];
   const url = new URL(uri);

@@ -52,7 +52,7 @@ header, main, footer { max-width: 62rem; }
 }
 `;
 
-/** Shows the print button, which needs this script. */
+/** A script that shows the print button and opens the print dialog. Without scripts the button stays hidden. */
 export const printScript = `'use strict';
 (() => {
   const button = document.getElementById('print');

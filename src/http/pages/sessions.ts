@@ -61,7 +61,7 @@ export async function endSessionsForm(parts: PageParts, visit: Visit, which: 'on
       if (which === 'others') await endOtherSessions(ctx);
       else if (isUuid(form.get('sessionId') ?? '')) await endSession(ctx, { sessionId: form.get('sessionId')! });
     } catch (error) {
-      // Ignores a session that has ended in the meantime, because the list shows the remaining sessions.
+      // The session has ended since the page was loaded. No error is needed: the next page lists the remaining sessions.
       if (!(error instanceof Refusal && error.code === 'NOT_FOUND')) throw error;
     }
   }

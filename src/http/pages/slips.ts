@@ -5,7 +5,7 @@ import type { Language } from '../../errors.ts';
 import { Html, html } from './html.ts';
 import { say, type TextName } from './texts.ts';
 
-/** Renders sheets of slips: a sheet starts on a new page of paper. */
+/** Renders personal invitations for printing: a slip for each person. The slips of a class, or of the staff, form a sheet. */
 
 /** Slips in a row of the sheet. Printed pages break between rows. */
 const slipsInRow = 2;
@@ -13,7 +13,7 @@ const slipsInRow = 2;
 /** Names with more characters are printed in a smaller size, so that five rows fit on a page. */
 const maxLargeName = 36;
 
-/** Renders sheets. Gives way to other requests after each row, since a code takes about a millisecond. */
+/** Renders sheets. Lets other requests run after each row, since the QR code of a slip takes about a millisecond. */
 export async function renderSheets(language: Language, sheets: readonly InvitationSheet[]): Promise<Html[]> {
   const rendered: Html[] = [];
   for (const sheet of sheets) if (sheet.slips.length > 0) rendered.push(await renderSheet(language, sheet, sheets.length > 1));

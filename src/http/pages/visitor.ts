@@ -13,8 +13,8 @@ import { redirect, type PageParts, type Visit } from './parts.ts';
 const returnPath = /^\/(?:sessions|password|invitations|invitations\/staff|classes|classes\/[\da-f-]{36}\/invitations)$/;
 
 /**
- * Returns the person who is signed in by the browser's cookie. The session of the actor is the cookie's session for
- * `pagesClient`.
+ * Returns the person whom the browser's cookie signs in; undefined if nobody is signed in. The actor has the session that
+ * the person has with `pagesClient`, the OAuth client of the pages.
  */
 export async function loadVisitor({ provider, db }: PageParts, { req, res }: Visit): Promise<UserActor | undefined> {
   const remembered = await provider.Session.get(provider.createContext(req, res));
@@ -29,8 +29,8 @@ export async function loadVisitor({ provider, db }: PageParts, { req, res }: Vis
 }
 
 /**
- * Returns the path that signs in and leads back to a page. The pages sign in like any frontend, but need only the
- * cookie. They let the authorization code expire unused.
+ * Returns the path that signs in and leads back to a page. The pages sign in by an authorization request, like any
+ * frontend. They need only the cookie that the sign-in sets, and let the authorization code expire unused.
  * @param path the page to return to, which `state` carries.
  */
 export function signInPath({ config }: PageParts, language: Language, path = '/sessions'): string {

@@ -4,7 +4,7 @@ import type { SocketSink } from '../../events/live/subscription-executor.ts';
 
 /** Sends serialised results as WebSocket frames, directly to the TCP socket. */
 
-/** A client with more unsent bytes than this gets no shared results: `send` returns false. */
+/** If more bytes than this wait to be sent to the client, `send` sends nothing and returns false. */
 const maxBufferedBytes = 64 * 1024;
 const closingBrace = 0x7d;
 

@@ -20,8 +20,8 @@ export const socketLimits = {
   /** Sockets without `connection_init` from one address. Beyond this number the server closes the oldest of them. */
   silentPerAddress: 100,
   /**
-   * Milliseconds in which `silentPerAddress` does not close a new socket, because all clients of a school may
-   * reconnect at once.
+   * Milliseconds for which the limit `silentPerAddress` does not apply to a new socket. All clients of a school, behind
+   * one address, may reconnect at once.
    */
   silentAfter: 1000,
   /** Sockets without `connection_init` from one address at which the server refuses another upgrade. */
@@ -54,7 +54,7 @@ export class OpenSocket {
   isInitialised = false;
   credential: Credential | undefined;
   account: Account | undefined;
-  /** Running operations, including held operations (`hold`) and operations that the client has completed. */
+  /** Operations that the server has not finished, even if the client has sent `complete`, or if `hold` keeps them unanswered. */
   readonly operations = new Set<Operation>();
   /** Request id for log lines that do not belong to an operation. */
   readonly requestId: string;
@@ -201,7 +201,7 @@ export class OpenSockets {
   /**
    * Keeps an operation unanswered, because the token of the socket has expired or the server stops. Closes the socket
    * as soon as no other operation runs; the client then sends the operation again, with a new token or to another
-   * process. Resolves when the socket is closed, so that the client does not get the error.
+   * process. Resolves with an error for graphql-ws. By then the socket is closed, so the client does not get the error.
    */
   async hold(open: OpenSocket, operation: Operation): Promise<GraphQLError[]> {
     operation.isHeld = true;

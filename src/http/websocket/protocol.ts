@@ -168,7 +168,7 @@ class ProtocolHandlers {
     operation.isStream = true;
     const refusal = streamRefusal(contextValue);
     if (refusal !== undefined) return operation.refuse([refusal]);
-    // The server may have started to stop meanwhile.
+    // The server may have begun to stop while the operation was being prepared.
     if (sockets.isStopping) return sockets.hold(open, operation);
     return { ...args, sink: new FrameSink(open, id, this.#frames) };
   }
@@ -179,7 +179,8 @@ class ProtocolHandlers {
     const { sockets, pipeline } = this.#options;
     const result = operation.isStream ? await pipeline.subscribe(args) : resultOf(await pipeline.execute(args));
     if (Symbol.asyncIterator in result || result.errors === undefined) return result;
-    // Without data nothing was executed, so the client may send the operation again with a new token.
+    // A result without data means that nothing was executed. So the client may safely send the operation again with a new
+    // token.
     if (result.data === undefined && mustHold(open, result.errors)) return { errors: await sockets.hold(open, operation) };
     operation.fail(result.errors);
     return result;

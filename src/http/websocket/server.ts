@@ -24,7 +24,7 @@ export interface SocketTimeouts {
   init: number;
   /** Time in which a client with unsent bytes must read at least one byte. */
   stalled: number;
-  /** Time between two checks of the sessions and accounts of idle sockets; streams check their own rights. */
+  /** Time between two checks of the sessions and accounts of idle sockets. A stream checks the rights of its own subscriber. */
   recheck?: number;
 }
 
@@ -58,7 +58,7 @@ class SocketServer implements Sockets {
   constructor(options: Options) {
     this.#options = options;
     this.#log = options.log;
-    // The types of ws lack `closeTimeout`.
+    // A variable, because TypeScript would refuse `closeTimeout` in a literal argument: the types of ws lack this option.
     const wsOptions = { noServer: true, maxPayload, maxFragments, perMessageDeflate: false, handleProtocols, closeTimeout };
     this.#wss = new WebSocketServer(wsOptions);
     this.#sockets = new OpenSockets(options);

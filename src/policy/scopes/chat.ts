@@ -19,7 +19,8 @@ export const chatScopes = defineScopes<ChatFacts>()({
   read: forService('read', "any chat of the client's school"),
   schoolWide: {
     description: 'chats of kind SCHOOL',
-    // A chat that is about to be created in a class is never school-wide.
+    // Checks `classId` too: a chat that is about to be created may have no kind yet, and a chat of a class is never
+    // school-wide.
     holds: (role, facts) => role.schools.includes(facts.schoolId) && isOfKind(facts.kind, 'SCHOOL') && facts.classId === null,
     where: (role) => ({ schoolId: inList(role.schools), kind: 'SCHOOL' }),
   },

@@ -60,8 +60,8 @@ export const userScopes = defineScopes<UserFacts>()({
     description: 'the person themselves',
     holds: (role, facts) => facts.userId === role.userId,
     where: (role) => ({ id: role.userId === null ? { in: [] } : role.userId }),
-    // A cell has `own` together with `school` or `staff` only in the columns of people who work in the school. So these
-    // wider scopes include the actor.
+    // In the permissions table, a cell has `own` together with `school` or `staff` only in the columns of people who work in
+    // the school. `school` and `staff` hold for each of these people, so also for the actor.
     impliedBy: ['school', 'staff'],
   }),
 });
