@@ -141,7 +141,7 @@ mutation('applyPlan', {
 
 mutation('schedulePlan', {
   description:
-    'Sets when the server applies a plan, or that it does not. If the plan cannot be applied then, it stays READY, and `refusal` and the event PLAN_REFUSED tell. Scheduling it in the same way again changes nothing.',
+    'Schedules the time at which the server applies a plan, or cancels the schedule. If the plan cannot be applied then, it stays READY, and `refusal` and the event PLAN_REFUSED tell. Scheduling it in the same way again changes nothing.',
   returns: 'Plan',
   inputDescription: 'The plan, the time, and what the plan may do.',
   input: (t) => ({

@@ -11,7 +11,7 @@ const SourceEnum = builder.enumType('PlanSource', {
   description: 'What a plan was made of.',
   values: {
     IMPORT: { description: 'A roster file, by `planImport`.' },
-    YEAR: { description: 'The turn of the school year, by `planYear`.' },
+    YEAR: { description: 'By `planYear`, for a new school year.' },
   } as const,
 });
 
