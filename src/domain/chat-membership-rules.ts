@@ -14,7 +14,7 @@ import type { Chat, ChatMember } from './entities.ts';
 /**
  * Returns SQL that selects the members by rule, each with the highest role that a rule gives.
  * @param chats an SQL condition that selects the chats, such as `c.id = $1`: `c` is the table `chat`.
- * @param people an SQL condition that selects the people, such as `= $2`: it follows the id of a person.
+ * @param people the end of an SQL condition on people, such as `= $2`. It is appended to the column with the person's id.
  */
 const membersByRule = (chats: string, people?: string): string => {
   const open = (column: string): string => `c.archived_at is null and ${chats}${people === undefined ? '' : ` and ${column} ${people}`}`;

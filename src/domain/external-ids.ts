@@ -125,8 +125,8 @@ export interface ExternalIdKey extends ExternalId {
 }
 
 /**
- * Returns the person with an id in another system of a school; null for an unknown id, and if the actor may not read
- * the school's external ids or the person.
+ * Returns the person who has this id in another system that the school uses. Returns null if nobody has the id, and if the
+ * actor may not read the school's external ids or the person.
  */
 export async function userByExternalId(ctx: Context, { schoolId, system, value }: ExternalIdKey): Promise<User | null> {
   const key = { schoolId, system: normalizeLine('system', system, 50), value: normalizeLine('value', value, 100) };

@@ -232,7 +232,7 @@ const atCode = ({ code, text, clause }: Refusal): Refusal =>
 
 async function refusalOfClosed(tx: Tx, id: string) {
   const status = statusOf(await tx.prisma.invitation.findUniqueOrThrow({ where: { id } }));
-  // The invitation is active, so somebody has replaced its link meanwhile.
+  // The link does not work. If the invitation is active all the same, somebody has replaced its link meanwhile.
   return status === 'ACTIVE' ? notFound('code') : linkClosed(status, 'code');
 }
 

@@ -47,7 +47,7 @@ mutation('exportRoster', {
     format: t.field({ type: ExportFormatEnum, required: true, description: 'The format of the file.' }),
     system: t.string({
       description:
-        'The system whose IDs the file has, up to 50 characters: those who have no ID there get the one of this server. Default: `roster`.',
+        'The name of the system whose IDs the file contains, up to 50 characters. A person, class or subject without an ID in that system is listed with its ID on this server. Default: `roster`.',
     }),
   }),
   run: createRosterDownload,

@@ -24,7 +24,10 @@ export interface Scope<Facts> {
   impliedBy?: readonly string[];
 }
 
-/** Returns `scopes`, typed by the facts of one row that they need: `defineScopes<Facts>()({ … })`. */
+/**
+ * Returns `scopes` unchanged, and gives them a type. `Facts` is the type of what the scopes need to know of one row. Call it
+ * as `defineScopes<Facts>()({ … })`.
+ */
 export const defineScopes =
   <Facts>() =>
   <Name extends string>(scopes: Record<Name, Scope<Facts>>): Readonly<Record<Name, Scope<Facts>>> =>

@@ -254,7 +254,7 @@ function inUseError(dir: string, lock: string): ConfigError {
   );
 }
 
-/** Creates the folder of locks. A file in its place is the lock of an earlier version, with its PID and start time. */
+/** Creates the folder of locks. A file at this path is the lock of an earlier version, with the PID and start of its process. */
 function createLocksFolder(dir: string, locks: string): void {
   createFolder(dir);
   try {

@@ -16,8 +16,8 @@ interface Person {
 }
 
 /**
- * How many people who leave are compared with a new person, for each key (`keysOf`). In one class, usually one or two people
- * have the same key.
+ * The maximum number of leaving people, for each key (`keysOf`), with whom a new person is compared. In one class, usually one
+ * or two people have the same key.
  */
 const maxCandidates = 20;
 

@@ -18,7 +18,7 @@ export async function writeClasses(tx: Tx, plan: Target, rows: readonly StoredRo
   const { schoolId, schoolYearId } = plan;
   for (const { operation, thingId: id, ...row } of rows) {
     const state = row[side];
-    // Leaves out a class that ends: it keeps its year, and `PlanWriter` and `PlanReversal` archive and unarchive it.
+    // Skips classes that the plan ends. Their school year stays. `PlanWriter` archives them, and `PlanReversal` unarchives them.
     if (state === null || operation === 'END') continue;
     const fields = { schoolYearId, ...classFields(state.grade, state.letter) };
     await refuseClassNamesake(tx, { id, ...fields });

@@ -67,7 +67,7 @@ export class RightsCache {
   readonly #log: Logger;
   /** Entries in the order of their last load, so that a sweep finds the oldest rights first. */
   readonly #entries = new Set<CachedRights>();
-  /** Entries by the id of the school, then by the id of the person. The entries of all services have one key. */
+  /** Entries by the id of the school, then by the id of the person. In a school, the entries of all services have one key. */
   readonly #bySchool = new Map<string, Map<string, Set<CachedRights>>>();
   readonly #timer: NodeJS.Timeout;
   #queue = new Map<CachedRights, PromiseWithResolvers<ResolvedActor>>();
@@ -194,7 +194,7 @@ class CachedRights implements SubscriberRights {
   queued: Promise<ResolvedActor> | null = null;
   readonly #cache: RightsCache;
   #actor: ResolvedActor | null = null;
-  /** `#actor` as JSON. Equal JSON keeps the object, so that callers can compare actors by identity. */
+  /** `#actor` as JSON. If a load gives the same JSON, `#actor` stays the same object, and callers can compare by identity. */
   #json = '';
   #loadedAt = -Infinity;
   /** A number that grows with each invalidation, and its value when the load of `#actor` started. */

@@ -35,7 +35,7 @@ export interface SubscriptionPosition {
 /** A subscription that waits for the next event. */
 export interface Subscriber extends Recipient {
   readonly position: SubscriptionPosition;
-  /** Hot path: copied from `position`, because it is read for every message. */
+  /** A copy of `position.sink`, because the sink is read for every message. */
   readonly sink: SocketSink | null;
   readonly expiresAt: number;
   lastDeliveredSeq: bigint;

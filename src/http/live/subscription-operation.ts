@@ -95,7 +95,7 @@ class LazyResult implements SharedResult {
   #writeBytes(): Buffer {
     this.#counts.serialisations += 1;
     const executed = this.#executed;
-    // If `result` was read before, `resultOf` has released the bytes of the writer, so the result is serialised again.
+    // The first read of `result` calls `resultOf`, which releases the written bytes. The result is then serialised again.
     if (this.#result !== undefined || !isExecutionState(executed) || executed.errors.length > 0)
       return Buffer.from(JSON.stringify(this.#serialize(this.result, this.#language) satisfies SerializableResult));
     const taken = takeBytes(executed);

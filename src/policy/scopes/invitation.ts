@@ -22,8 +22,8 @@ export const invitationScopes = defineScopes<InvitationFacts>()({
       role.schools.includes(facts.schoolId) &&
       (facts.classId === null || role.leads.includes(facts.classId)),
     where: (role) => ({
-      // A link without a holder does not match. `not: null` makes this result false. Without it, SQL would give NULL for
-      // the filter and for its negation, and the negated filter would not match the link either.
+      // A link without a holder does not match. `not: null` makes the condition false for such a link. Without `not: null` the
+      // condition would be NULL. Its negation would be NULL too, so the negated filter would not match the link either.
       holderId: role.userId === null ? { in: [] } : { equals: role.userId, not: null },
       schoolId: inList(role.schools),
       OR: [{ classId: null }, { classId: inList(role.leads) }],
