@@ -94,8 +94,9 @@ async function inputOf(operator: Opened['operator'], values: Values): Promise<Pl
     regroupedGrades: gradesIn(values, 'regroup'),
     newClasses: list(values, 'new-class').map((name) => classIn('new-class', name)),
     successors: list(values, 'successor').map((given) => {
-      const [from = '', ...to] = given.split('=');
-      return { from: classIn('successor', from), to: classIn('successor', to.join('=')) };
+      const [from = '', to = '', ...more] = given.split('=');
+      if (more.length > 0) throw notAClass('successor', given);
+      return { from: classIn('successor', from), to: classIn('successor', to) };
     }),
     keepsSubjectTeachers: values['keep-subject-teachers'] === true,
   };
@@ -115,10 +116,12 @@ function gradesIn(values: Values, name: string): number[] | null {
 
 function classIn(option: string, name: string): ClassName {
   const parsed = parseClassName(name);
-  if (parsed === undefined)
-    throw new UsageError([`--${option}: «${name}» не похоже на класс вроде 5А.`, `--${option}: “${name}” is not a class such as 5А.`]);
+  if (parsed === undefined) throw notAClass(option, name);
   return parsed;
 }
+
+const notAClass = (option: string, name: string): UsageError =>
+  new UsageError([`--${option}: «${name}» не похоже на класс вроде 5А.`, `--${option}: “${name}” is not a class such as 5А.`]);
 
 interface CarryingOut {
   values: Values;
