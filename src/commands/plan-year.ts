@@ -142,8 +142,10 @@ async function carryOut(
   try {
     if (values.schedule === true) {
       const { appliesAt } = await schedulePlan(operator, { planId });
-      const at = appliesAt!.toISOString();
-      return [[[`Сервер применит план ${at}.`, `The server applies the plan at ${at}.`]], 0];
+      const { timeZone } = await operator.db.prisma.school.findUniqueOrThrow({ where: { id: schoolId } });
+      const format = new Intl.DateTimeFormat(language === 'ru' ? 'ru-RU' : 'en-GB', { dateStyle: 'long', timeStyle: 'short', timeZone });
+      const at = `${format.format(appliesAt!)} (${timeZone})`;
+      return [[[`Сервер применит план: ${at}.`, `The server applies the plan on ${at}.`]], 0];
     }
     if (values.apply !== true)
       return [[['Ничего не изменено. Повторите с --apply или --schedule.', 'Nothing was changed. Repeat with --apply or --schedule.']], 0];
