@@ -1,12 +1,12 @@
 import { UsageError, type Values } from '../command-line.ts';
 import type { Plan } from '../domain/entities.ts';
-import { applyPlan } from '../domain/plans/apply-plan.ts';
 import { planImportOfFile } from '../domain/plans/plan-import.ts';
-import { Refusal, type Language, type Message } from '../errors.ts';
+import type { Language } from '../errors.ts';
 import type { Opened } from '../http/bootstrap.ts';
 import type { RosterFormat } from '../roster/roster.ts';
+import { applyAndShow, refusedStatus, type Status } from './apply-plan.ts';
 import { optional, schoolIdIn, schoolOption, text, yearIdIn, yearOption, type Command, type Outcome } from './command.ts';
-import { errorOf, PlanReport, totalOf, type PlanResult } from './plan-report.ts';
+import { PlanReport, totalOf, type PlanResult } from './plan-report.ts';
 import { Progress } from './progress.ts';
 
 /** `npx sfera import`. */
@@ -117,7 +117,7 @@ async function applyOrExplain(
   operator: Opened['operator'],
   plan: Plan,
   { values, language, threshold, result, progress }: Importing,
-): Promise<[status: Message[], exitCode: Outcome['exitCode']]> {
+): Promise<Status> {
   const skipErrors = values['skip-errors'] === true;
   const { add, change, end, error } = result.rows;
   if (plan.state === 'FAILED')
@@ -126,19 +126,8 @@ async function applyOrExplain(
     return [[['Ничего не изменено (--dry-run).', 'Nothing was changed (--dry-run).']], error > 0 && !skipErrors ? 2 : 0];
   if (add + change + end === 0 && (error === 0 || skipErrors)) return [[['Менять нечего.', 'There is nothing to change.']], 0];
   try {
-    progress.show(language === 'ru' ? 'Применение' : 'Applying');
-    await applyPlan(operator, { planId: plan.id, threshold, skipErrors });
-    const undo = `npx sfera undo ${plan.id} --school ${plan.schoolId}`;
-    return [
-      [
-        ['План применён.', 'The plan was applied.'],
-        [`Чтобы отменить его: ${undo}`, `To undo it: ${undo}`],
-      ],
-      0,
-    ];
+    return await applyAndShow(operator, plan, { language, progress, threshold, skipErrors });
   } catch (refusal) {
-    if (!(refusal instanceof Refusal)) throw refusal;
-    result.errors.unshift(errorOf(refusal, language));
-    return [[['Отказано. Ничего не изменено.', 'Refused. Nothing was changed.']], 2];
+    return refusedStatus(refusal, result, language);
   }
 }

@@ -71,8 +71,8 @@ export class PlanReport {
   }
 
   /**
-   * Returns the rows with these operations. Each notice has the operation, the line of the file, and a message: whom or
-   * what the row is about, and which fields change.
+   * Returns the rows with these operations. Each notice has the operation and the line of the file. Its message names the
+   * person, the subject or the class, and the fields that change.
    */
   async changes(operations: readonly PlanRow['operation'][]): Promise<RowList> {
     const where = { operation: { in: [...operations] } };
@@ -184,7 +184,7 @@ function inRussian(field: string, value: string | null): string {
   return value.replace(/\w+/g, (word) => valueNames[word] ?? word);
 }
 
-/** Returns whom or what a row is about: the person, the subject and the class, such as «Иванов Иван, 5А». */
+/** Returns the person, the subject and the class that a row names, such as «Иванов Иван, 5А». */
 function thingOf({ before, after }: Pick<PlanRow, 'before' | 'after'>): string {
   const state = (before ?? after ?? {}) as Readonly<Record<string, unknown>>;
   const text = (...fields: readonly string[]) =>

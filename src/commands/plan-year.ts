@@ -1,12 +1,12 @@
 import { UsageError, type Values } from '../command-line.ts';
 import type { Plan } from '../domain/entities.ts';
-import { applyPlan } from '../domain/plans/apply-plan.ts';
 import { planYear, type PlanYearInput } from '../domain/plans/plan-year.ts';
 import { summarizePupils } from '../domain/plans/plans.ts';
 import { schedulePlan } from '../domain/plans/schedule-plan.ts';
-import { Refusal, type Language, type Message } from '../errors.ts';
+import { Refusal, type Language } from '../errors.ts';
 import type { Opened } from '../http/bootstrap.ts';
 import { parseClassName, type ClassName } from '../roster/class-names.ts';
+import { applyAndShow, refusedStatus, type Status } from './apply-plan.ts';
 import { list, optional, schoolIdIn, schoolOption, yearIdIn, yearOption, type Command, type Outcome } from './command.ts';
 import { errorOf, PlanReport, totalOf, type PlanResult } from './plan-report.ts';
 import { Progress } from './progress.ts';
@@ -134,35 +134,20 @@ interface CarryingOut {
  * Applies the plan with `--apply`, schedules it with `--schedule`, and otherwise changes nothing. If the plan is
  * refused, adds the refusal to `result.errors`.
  */
-async function carryOut(
-  operator: Opened['operator'],
-  { id: planId, schoolId }: Plan,
-  { values, language, result, progress }: CarryingOut,
-): Promise<[status: Message[], exitCode: Outcome['exitCode']]> {
+async function carryOut(operator: Opened['operator'], planned: Plan, { values, language, result, progress }: CarryingOut): Promise<Status> {
   try {
     if (values.schedule === true) {
-      const { appliesAt } = await schedulePlan(operator, { planId });
-      const { timeZone } = await operator.db.prisma.school.findUniqueOrThrow({ where: { id: schoolId } });
+      const { appliesAt } = await schedulePlan(operator, { planId: planned.id });
+      const { timeZone } = await operator.db.prisma.school.findUniqueOrThrow({ where: { id: planned.schoolId } });
       const format = new Intl.DateTimeFormat(language === 'ru' ? 'ru-RU' : 'en-GB', { dateStyle: 'long', timeStyle: 'short', timeZone });
       const at = `${format.format(appliesAt!)} (${timeZone})`;
       return [[[`Сервер применит план: ${at}.`, `The server applies the plan on ${at}.`]], 0];
     }
     if (values.apply !== true)
       return [[['Ничего не изменено. Повторите с --apply или --schedule.', 'Nothing was changed. Repeat with --apply or --schedule.']], 0];
-    progress.show(language === 'ru' ? 'Применение' : 'Applying');
-    await applyPlan(operator, { planId });
-    const undo = `npx sfera undo ${planId} --school ${schoolId}`;
-    return [
-      [
-        ['План применён.', 'The plan was applied.'],
-        [`Чтобы отменить его: ${undo}`, `To undo it: ${undo}`],
-      ],
-      0,
-    ];
-  } catch (refusal) {
-    if (!(refusal instanceof Refusal)) throw refusal;
-    result.errors.unshift(errorOf(refusal, language));
-    return [[['Отказано. Ничего не изменено.', 'Refused. Nothing was changed.']], 2];
+    return await applyAndShow(operator, planned, { language, progress });
+  } catch (error) {
+    return refusedStatus(error, result, language);
   }
 }
 

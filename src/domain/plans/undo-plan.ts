@@ -13,9 +13,9 @@ import { loadPresentRoster, type PresentRoster } from './present-roster.ts';
 import { isSameState } from './plan-rows.ts';
 
 /**
- * Undoes an applied plan in one transaction (`PlanReversal`). Does not restore the memberships in chats that somebody had
- * given by hand to people who left the school by the plan. The rows of the plan stay for
- * the audit. Does nothing if the plan is undone already. Regulation 2.1 f.
+ * Undoes an applied plan in one transaction (`PlanReversal`). People who had left the school by the plan return, but not to
+ * the chats to which somebody had added them by hand. The rows of the plan stay for the audit. Does nothing if the plan is
+ * undone already. Regulation 2.1 f.
  * @throws CONFLICT, and undoes nothing, if the plan is not applied, if it is too old (`refuseOld`), or if something depends
  *   on a row. For example, a new person has joined, a class has other pupils, or somebody has changed what the row changed.
  *   The message names these rows.
